@@ -1,0 +1,101 @@
+"""Everything the service raises, with the HTTP status and exit code each deserves. Imports nothing of the package."""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """Base of all errors of the service.
+
+    `status` is the HTTP status; `type` and `code` are the fields of the OpenAI error object; `param` names the
+    offending request field, where there is one.
+    """
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class InvalidRequestError(ServiceError):
+    """The request cannot be answered as it stands."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class ContextLengthError(InvalidRequestError):
+    """Prompt and requested tokens do not fit the model's window."""
+
+    code = "context_length_exceeded"
+
+
+class AuthenticationError(ServiceError):
+    """No key, an unknown key or a revoked one."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class PermissionDeniedError(ServiceError):
+    """A good key without the scope that the route asks for."""
+
+    status = 403
+    type = "permission_error"
+    code = "missing_scope"
+
+
+class NotFoundError(ServiceError):
+    """Something named in the request does not exist."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class ModelNotFoundError(NotFoundError):
+    """The request names a model that is not served here."""
+
+    code = "model_not_found"
+
+
+class GuardUnavailableError(ServiceError):
+    """The guard or the ledger cannot answer, so nothing is released."""
+
+    status = 503
+    type = "guard_unavailable"
+    code = "guard_unavailable"
+
+
+class EngineError(ServiceError):
+    """The engine failed or hung while generating."""
+
+    status = 502
+    type = "engine_error"
+    code = "engine_failed"
+
+
+class EngineUnavailableError(EngineError):
+    """The engine cannot be reached or is not loaded."""
+
+    status = 503
+    code = "engine_unavailable"
+
+
+class SetupError(ServiceError):
+    """The service cannot start: a missing model or extra, a port in use, a bad setting."""
+
+    code = "setup_error"
+
+
+class AccountError(ServiceError):
+    """An organization or key that is unknown, badly named or already there."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "account_error"
