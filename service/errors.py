@@ -7,12 +7,14 @@ class ServiceError(Exception):
     """Base of all errors of the service.
 
     `status` is the HTTP status; `type` and `code` are the fields of the OpenAI error object; `param` names the
-    offending request field, where there is one.
+    offending request field, where there is one. `public` is what clients read in place of the message where that is
+    written for operators and may name addresses and paths.
     """
 
     status = 500
     type = "server_error"
     code = "internal_error"
+    public: str | None = None
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -70,6 +72,7 @@ class GuardUnavailableError(ServiceError):
     status = 503
     type = "guard_unavailable"
     code = "guard_unavailable"
+    public = "completions cannot be checked at present, so none is given: retry later, or ask your administrator"
 
 
 class EngineError(ServiceError):
@@ -78,6 +81,7 @@ class EngineError(ServiceError):
     status = 502
     type = "engine_error"
     code = "engine_failed"
+    public = "the model failed while it wrote: retry, or ask your administrator"
 
 
 class EngineUnavailableError(EngineError):
@@ -85,6 +89,15 @@ class EngineUnavailableError(EngineError):
 
     status = 503
     code = "engine_unavailable"
+    public = "the model cannot be reached at present: retry later, or ask your administrator"
+
+
+class EngineTimeoutError(EngineError):
+    """The engine did not finish in the time that a request may take."""
+
+    status = 504
+    code = "engine_timeout"
+    public = "the model did not finish in time: ask for fewer tokens, or retry"
 
 
 class SetupError(ServiceError):
@@ -99,3 +112,11 @@ class AccountError(ServiceError):
     status = 409
     type = "invalid_request_error"
     code = "account_error"
+
+
+class AccountsUnavailableError(ServiceError):
+    """The database of organizations and keys does not answer, so nobody can be let in."""
+
+    status = 503
+    code = "accounts_unavailable"
+    public = "API keys cannot be checked at present: retry later, or ask your administrator"

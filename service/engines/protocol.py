@@ -10,11 +10,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class EnginePrompt:
-    """What the engine continues: `text` is sent as it is; `suffix` is set only for engines with `native_suffix`."""
+class Segment:
+    """A piece of a prompt: the caller's words, or one control token.
+
+    `token` is the control token's name in the model's vocabulary, and `text` how it is written in a prompt that is
+    sent as one string. Where `token` is None, the text is the caller's own and an engine that tokenizes prompts
+    itself must not recognize control tokens in it.
+    """
 
     text: str
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePrompt:
+    """What the engine continues.
+
+    `suffix` is set only for engines with `native_suffix`. Prompts with the same `cache_key` may share work done for a
+    common beginning; others never do, since the time to the first token would tell one organization what another
+    one has asked before.
+    """
+
+    segments: tuple[Segment, ...]
     suffix: str | None = None
+    cache_key: str = ""
+
+    @classmethod
+    def plain(cls, text: str, suffix: str | None = None, cache_key: str = "") -> EnginePrompt:
+        """A prompt of the caller's words alone."""
+        return cls((Segment(text),), suffix, cache_key)
+
+    @property
+    def text(self) -> str:
+        """The prompt as one string, for engines that leave tokenizing to somebody else."""
+        return "".join(segment.text for segment in self.segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +61,9 @@ class Sampling:
 class Chunk:
     """A piece of generated text, in order.
 
-    `tokens` counts the model tokens in this piece. The last chunk of a generation has `finish_reason` set ("stop":
-    end of text or a stop string; "length": max_tokens reached) and, where the engine knows it, `prompt_tokens`.
+    `tokens` counts the model tokens drawn for this piece, an end-of-text token included. The last chunk of a
+    generation has `finish_reason` set ("stop": end of text or a stop string; "length": max_tokens reached) and, where
+    the engine knows it, `prompt_tokens`.
     """
 
     text: str
@@ -44,13 +74,18 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class FillInTheMiddle:
-    """The special tokens with which a model family marks prefix, suffix and the place to fill."""
+    """The control tokens with which a model family marks prefix, suffix and the place to fill.
+
+    `prefix`, `suffix` and `middle` are names in the model's vocabulary (`middle` is empty where the family has none);
+    `spaced` families write a blank where the sentencepiece name has its U+2581 and one more after the prefix token.
+    """
 
     family: str
     prefix: str
     suffix: str
     middle: str
     suffix_first: bool = False
+    spaced: bool = False
 
 
 class Engine(Protocol):
@@ -78,7 +113,7 @@ class Engine(Protocol):
         """Raise EngineUnavailableError unless a generation could start now."""
 
     async def count_tokens(self, text: str) -> int | None:
-        """Number of model tokens of `text`, or None where the engine cannot tell before generating."""
+        """Number of model tokens of `text`, without a beginning-of-text token; None where the engine cannot tell."""
 
     def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         """Stream one generation."""

@@ -1,0 +1,199 @@
+"""Candidates: what in one query's stream looks like a copy, after everything the caller may see has been set aside.
+
+Chains are weighed in the order of the caller's rights: commons and the caller's own code first, whose tokens then tell
+nothing; licensed code next, by the licence policy; and private code of others last, in which what is publicly licensed
+is no secret either. Knows neither settings nor the ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from guard.alignment import Alignment, Chain, Mask, Seeds
+from guard.fingerprint import W
+from guard.minhash import FRAGMENT, similarity
+from guard.rarity import literal_bits, without_prose
+from guard.types import Action, MatchKind, Owner, OwnerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from guard.digest import Probe
+    from guard.index import DocumentId, DocumentRecord, Hits, Index
+    from guard.policy import Viewpoint
+    from guard.rarity import Background, Bits
+
+EXONERATING_BITS = 40.0
+"""A chain in commons or the caller's own code worth this much takes its tokens out of account."""
+ADDED_BITS = 10.0
+"""What the generation itself must add to a match: text that stands in the prompt alone never triggers one."""
+ADDED_TOKENS = 5
+REORDERED_SIMILARITY = 0.75
+"""Estimated Jaccard similarity from which a fragment counts as a reordered copy."""
+REORDERED_BITS = 60.0
+"""Bits that a reordered copy needs beyond an aligned one: a bag of tokens says less than their order."""
+_WHOLE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A span of the query that may be a copy. `first` and `last` are token indexes, `covered` of them are shared."""
+
+    document: DocumentId
+    owner: Owner
+    probe: Probe
+    kind: MatchKind
+    first: int
+    last: int
+    covered: int
+    evidence: str
+    fragment: tuple[int, int] | None = None
+    """For a reordered copy: row of the query's fragment, start of the document's."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens from the first shared one to the last."""
+        return self.last - self.first + 1
+
+    @property
+    def similarity(self) -> float:
+        """Share of them that stands in the document."""
+        return self.covered / self.tokens
+
+    def confirmed_by(self, record: DocumentRecord) -> bool:
+        """Whether the document's own record bears it out: for a reordered copy, its signature."""
+        if self.fragment is None:
+            return True
+        row, start = self.fragment
+        signature = self.probe.fragments.signatures[row]
+        rows = np.flatnonzero(record.starts == start)
+        return bool(len(rows)) and similarity(signature, record.signatures[rows[0]]) >= REORDERED_SIMILARITY
+
+    def characters(self, boundary: int, length: int) -> tuple[int, int]:
+        """The span in the generation, which begins at character `boundary` of the query.
+
+        It begins W - 1 tokens before the first shared fingerprint: the copy may have begun that early (the guarantee
+        of winnowing), and what is kept in front of it must be clean.
+        """
+        stream = self.probe.stream
+        start = stream.starts[max(0, self.first - (W - 1))] - boundary
+        return max(0, start), min(length, max(0, stream.ends[self.last] - boundary))
+
+
+class Examination:
+    """One stream of one query beside everything the index holds of it."""
+
+    def __init__(self, probe: Probe, hits: Hits, background: Background, *, boundary: int) -> None:
+        self._probe = probe
+        prints = probe.fingerprints
+        aligned = hits.which < len(prints)
+        which = hits.which[aligned]
+        seeds = Seeds(
+            queries=prints.positions[which].astype(np.int64),
+            documents=hits.documents[aligned],
+            positions=hits.positions[aligned],
+            exact=prints.exact[which],
+        )
+        self._alignment = Alignment(seeds, len(probe.stream))
+        self._band_rows = (hits.which[~aligned] - len(prints)) // max(1, probe.fragments.bands.shape[1])
+        self._band_documents = hits.documents[~aligned]
+        self._band_positions = hits.positions[~aligned]
+        bits = background.bits(probe.stream)
+        self._bits = without_prose(bits, probe.stream) if probe.prose else bits
+        self._literal = literal_bits(probe.stream)
+        self._added = np.array(probe.stream.ends) > boundary
+
+    def candidates(self, index: Index, view: Viewpoint, threshold: float) -> list[Candidate]:
+        """What may not pass unseen: candidates for a citation or a block, each worth `threshold` bits or more."""
+        documents = np.union1d(self._alignment.documents(), self._band_documents)
+        owners = {int(document): index.owner_of(int(document)) for document in documents}
+        known = {document: owner for document, owner in owners.items() if owner is not None}
+        allowed = _ids(known, lambda owner: view.action(owner) is Action.ALLOW)
+        licensed = _ids(known, lambda o: o.kind is OwnerKind.LICENSED and view.action(o) is not Action.ALLOW)
+        private = _ids(known, lambda o: o.kind is OwnerKind.ORGANIZATION and view.action(o) is not Action.ALLOW)
+        if not len(licensed) and not len(private):
+            return []
+        bits, literal = self._set_aside(allowed, self._bits, self._literal)
+        found = self._significant(licensed, bits, literal, threshold)
+        if len(private):
+            public_bits, public_literal = self._set_aside(licensed, bits, literal)
+            found += self._significant(private, public_bits, public_literal, threshold)
+            bits = public_bits
+        aligned = [self._aligned(chain, known[chain.document]) for chain in found]
+        done = {candidate.document for candidate in aligned}
+        reordered = self._reordered({d: o for d, o in known.items() if d not in done}, view, bits, threshold)
+        return aligned + reordered
+
+    def _set_aside(self, documents: NDArray[np.int64], bits: Bits, literal: Bits) -> tuple[Bits, Bits]:
+        """What the tokens tell once those that stand in these documents tell nothing."""
+        bits, literal = bits.copy(), literal.copy()
+        for chain in self._alignment.chains(documents, self._bits, self._literal, EXONERATING_BITS):
+            bits[chain.covered] = 0.0
+            literal[chain.exact] = 0.0
+        return bits, literal
+
+    def _significant(self, documents: NDArray[np.int64], bits: Bits, literal: Bits, threshold: float) -> list[Chain]:
+        chains = self._alignment.chains(documents, bits, literal, threshold)
+        return [chain for chain in chains if self._adds(chain.covered, chain.exact, bits, literal)]
+
+    def _adds(self, covered: Mask, exact: Mask, bits: Bits, literal: Bits) -> bool:
+        """Whether the generation itself, not the prompt before it, has its share in a match."""
+        new = covered & self._added
+        worth = float(bits[new].sum() + literal[exact & self._added].sum())
+        return int(new.sum()) >= ADDED_TOKENS and worth >= ADDED_BITS
+
+    def _aligned(self, chain: Chain, owner: Owner) -> Candidate:
+        covered, span = int(chain.covered.sum()), chain.end - chain.start
+        kind = MatchKind.NEAR
+        if covered >= _WHOLE * span and len({run.diagonal for run in chain.runs}) == 1:
+            kind = MatchKind.EXACT if int(chain.exact.sum()) >= _WHOLE * span else MatchKind.RENAMED
+        return Candidate(
+            document=chain.document,
+            owner=owner,
+            probe=self._probe,
+            kind=kind,
+            first=chain.start,
+            last=chain.end - 1,
+            covered=covered,
+            evidence=f"{chain.bits:.0f} bits of evidence",
+        )
+
+    def _reordered(
+        self, owners: dict[DocumentId, Owner], view: Viewpoint, bits: Bits, threshold: float
+    ) -> list[Candidate]:
+        """Fragments that share a band with a document in which no alignment was found."""
+        found: dict[tuple[int, int], Candidate] = {}
+        fragments = self._probe.fragments
+        columns = zip(self._band_rows, self._band_documents, self._band_positions, strict=True)
+        for row, document, position in columns:
+            owner = owners.get(int(document))
+            if owner is None or view.action(owner) is Action.ALLOW or (row, document) in found:
+                continue
+            span = slice(int(fragments.starts[row]), int(fragments.ends[row]))
+            worth, new = float(bits[span].sum()), self._added[span]
+            if (
+                worth * REORDERED_SIMILARITY < threshold + REORDERED_BITS
+                or int(new.sum()) < min(FRAGMENT, len(new)) / 2
+            ):
+                continue
+            found[int(row), int(document)] = Candidate(
+                document=int(document),
+                owner=owner,
+                probe=self._probe,
+                kind=MatchKind.NEAR,
+                first=span.start,
+                last=span.stop - 1,
+                covered=round(REORDERED_SIMILARITY * (span.stop - span.start)),
+                evidence="the same statements in another order",
+                fragment=(int(row), int(position)),
+            )
+        return list(found.values())
+
+
+def _ids(owners: dict[DocumentId, Owner], wanted: Callable[[Owner], bool]) -> NDArray[np.int64]:
+    return np.array([document for document, owner in owners.items() if wanted(owner)], dtype=np.int64)

@@ -1,0 +1,165 @@
+"""The check: one text in, one decision out.
+
+text -> tokens -> fingerprints -> index (one round trip) -> alignment -> what the caller may see -> decision. Knows no
+HTTP, no model and no accounts. Whatever it cannot answer it raises as a RefusalError.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from guard.candidates import Candidate, Examination
+from guard.licenses import LicensePolicy
+from guard.policy import Viewpoint, strictest
+from guard.types import Decision, Match, MatchKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from guard.digest import Digester, Probe
+    from guard.index import DocumentId, DocumentRecord, Hits, Index
+    from guard.rarity import Background
+    from guard.tokens import Syntax
+
+SIGNIFICANT_BITS = 34.0
+"""Bits beyond log2 of the indexed tokens that make a match significant: 2**-34 chance matches a query token, the bound
+of Karlin & Altschul 1990 under which a thousand times more code raises the threshold by ten bits."""
+PREFIX_CHARACTERS = 8_000
+MATCHES = 8
+"""Matches a decision names; what is blocked is blocked by the first."""
+_EXACT_SHARE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class GuardQuery:
+    """A generation to check. `prefix` is the text before it (the prompt), of which the tail is joined to it."""
+
+    text: str
+    caller: str
+    prefix: str = ""
+    language: str | None = None
+    policy: LicensePolicy = field(default_factory=LicensePolicy.default)
+
+
+class Guard:
+    """Decides about generations by one index. Safe to share between threads."""
+
+    def __init__(self, index: Index, digester: Digester, *, prefix_characters: int = PREFIX_CHARACTERS) -> None:
+        self._index = index
+        self._digester = digester
+        self._prefix_characters = prefix_characters
+        self._backgrounds: dict[Syntax, tuple[int, Background]] = {}
+
+    def ready(self) -> None:
+        """Raise a RefusalError unless a check could be answered now."""
+        self._index.open()
+
+    def check(self, query: GuardQuery) -> Decision:
+        """Decide about one generation.
+
+        Raises:
+            RefusalError: the index cannot answer; nothing may be released.
+        """
+        started = time.perf_counter()
+        prefix = _tail(query.prefix, self._prefix_characters)
+        probes = self._digester.probes(prefix + query.text, query.language)
+        hits = self._index.lookup(_names(probes))
+        view = Viewpoint(query.caller, query.policy)
+        candidates: list[Candidate] = []
+        for probe, own_hits in zip(probes, _split(probes, hits), strict=True):
+            background = self._background(probe.syntax, hits.version)
+            examination = Examination(probe, own_hits, background, boundary=len(prefix))
+            candidates += examination.candidates(self._index, view, _threshold(hits.tokens))
+        records = self._index.records({candidate.document for candidate in candidates})
+        matches = _matches(candidates, records, view, len(prefix), len(query.text))
+        return Decision(
+            id=f"dec_{secrets.token_hex(12)}",
+            action=strictest([match.action for match in matches]),
+            matches=matches,
+            checked_tokens=sum(_added(probe, len(prefix)) for probe in probes),
+            guard_ms=(time.perf_counter() - started) * 1000,
+            index_version=hits.version,
+        )
+
+    def _background(self, syntax: Syntax, version: int) -> Background:
+        """The background model; looked for again after a change of the index as long as there is none."""
+        known = self._backgrounds.get(syntax)
+        if known is None or (not known[1].tokens and known[0] != version):
+            known = self._backgrounds[syntax] = (version, self._index.background(syntax))
+        return known[1]
+
+
+def _threshold(tokens: int) -> float:
+    return SIGNIFICANT_BITS + math.log2(max(tokens, 1))
+
+
+def _tail(prefix: str, limit: int) -> str:
+    """The last lines of the prefix that fit; a line cut in two would be lexed as something else."""
+    if len(prefix) <= limit:
+        return prefix
+    cut = prefix.find("\n", len(prefix) - limit)
+    return prefix[cut + 1 if cut >= 0 else len(prefix) - limit :]
+
+
+def _names(probes: tuple[Probe, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    parts = [part for probe in probes for part in (probe.fingerprints.hashes, probe.fragments.bands.ravel())]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+
+
+def _split(probes: tuple[Probe, ...], hits: Hits) -> Iterator[Hits]:
+    """Each probe's share of the hits, counted from its own first name."""
+    first = 0
+    for probe in probes:
+        count = len(probe.fingerprints) + probe.fragments.bands.size
+        low, high = np.searchsorted(hits.which, [first, first + count])
+        yield type(hits)(hits.which[low:high] - first, hits.postings[low:high], hits.version, hits.tokens)
+        first += count
+
+
+def _added(probe: Probe, boundary: int) -> int:
+    return sum(1 for end in probe.stream.ends if end > boundary)
+
+
+def _matches(
+    candidates: list[Candidate],
+    records: dict[DocumentId, DocumentRecord],
+    view: Viewpoint,
+    boundary: int,
+    length: int,
+) -> tuple[Match, ...]:
+    """The confirmed candidates, strictest and strongest first; a document gone since the look-up confirms nothing."""
+    matches = []
+    for candidate in candidates:
+        record = records.get(candidate.document)
+        if record is None or not candidate.confirmed_by(record):
+            continue
+        span = candidate.characters(boundary, length)
+        matches.append(
+            Match(
+                kind=candidate.kind,
+                start=span[0],
+                end=span[1],
+                tokens=candidate.tokens,
+                similarity=candidate.similarity,
+                owner=candidate.owner,
+                document=record.path,
+                license=candidate.owner.license,
+                action=view.action(candidate.owner),
+                reason=f"{_WORDS[candidate.kind]} of {view.reason(candidate.owner)}, {candidate.evidence}",
+            )
+        )
+    matches.sort(key=lambda match: (match.action.value != "block", -match.tokens * match.similarity))
+    return tuple(matches[:MATCHES])
+
+
+_WORDS = {
+    MatchKind.EXACT: "exact copy",
+    MatchKind.RENAMED: "renamed copy",
+    MatchKind.NEAR: "edited copy",
+}

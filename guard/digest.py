@@ -1,0 +1,83 @@
+"""Digests: all that is ever known of a document or a query outside its owner's hands. Knows no store.
+
+A digest holds keyed hashes, positions and sizes, and no text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from guard.fingerprint import GUARANTEE, Fingerprinter, Fingerprints
+from guard.minhash import QUERY_STRIDE, Fragments, Signer
+from guard.tokens import Syntax, lex
+
+if TYPE_CHECKING:
+    from guard.secret import IndexKey
+    from guard.stream import TokenStream
+
+CONTENT_HASH_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A document as the index knows it. `content` is a keyed hash of its text, to tell whether it has changed."""
+
+    path: str
+    language: str
+    content: bytes
+    tokens: int
+    fingerprints: Fingerprints
+    fragments: Fragments
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One stream of a query, made ready for the index. `prose`: the words of comments, among which code may be."""
+
+    stream: TokenStream
+    syntax: Syntax
+    fingerprints: Fingerprints
+    fragments: Fragments
+    prose: bool
+
+
+class Digester:
+    """Makes digests under one index key. Safe to share between threads."""
+
+    def __init__(self, key: IndexKey) -> None:
+        self._content_key = key.derive(b"content")
+        self._fingerprinter = Fingerprinter(key)
+        self._signer = Signer(key, self._fingerprinter)
+
+    def content(self, text: str) -> bytes:
+        """Keyed hash of a document's text, CONTENT_HASH_BYTES long."""
+        data = text.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, digest_size=CONTENT_HASH_BYTES, key=self._content_key).digest()
+
+    def digest(self, path: str, text: str, language: str) -> Digest:
+        """Digest a whole document."""
+        stream = lex(text, language, fragment=False).code
+        return Digest(
+            path=path,
+            language=language,
+            content=self.content(text),
+            tokens=len(stream),
+            fingerprints=self._fingerprinter.fingerprints(stream),
+            fragments=self._signer.fragments(stream),
+        )
+
+    def probes(self, text: str, language: str | None) -> tuple[Probe, ...]:
+        """Digest a fragment: its code and, where there are any, the words in its comments."""
+        lexed = lex(text, language)
+        probes = []
+        if len(lexed.code):
+            fragments = self._signer.fragments(lexed.code, QUERY_STRIDE)
+            probes.append(self._probe(lexed.code, lexed.syntax, fragments, prose=False))
+        if len(lexed.comments) >= GUARANTEE:
+            probes.append(self._probe(lexed.comments, lexed.syntax, Fragments.none(), prose=True))
+        return tuple(probes)
+
+    def _probe(self, stream: TokenStream, syntax: Syntax, fragments: Fragments, *, prose: bool) -> Probe:
+        return Probe(stream, syntax, self._fingerprinter.fingerprints(stream), fragments, prose=prose)

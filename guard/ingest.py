@@ -1,0 +1,262 @@
+"""Ingestion: source trees into the index, by several processes, resumable. Knows no accounts and no terminal.
+
+Every document is one atomic write that a keyed hash of its text makes idempotent: a run that was interrupted is simply
+run again, and takes up where it stopped. Workers write to the store themselves; only counts come back.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guard.corpus import ListedFile, list_files, load
+from guard.digest import Digester
+from guard.index import Index
+from guard.license_detection import TreeLicense, detect_license
+from guard.secret import IndexKey
+from guard.skips import Skipped, SkipReason
+from guard.store import open_store
+from guard.types import Owner, OwnerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+CHUNK = 16
+"""Files a worker takes at a time."""
+INLINE = 64
+"""Up to this many files it is quicker not to start workers."""
+LICENSE_HEAD = 8_000
+"""Characters of a file in which its licence is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAddress:
+    """Where an index is and how to open it, in a form that a worker process can be given."""
+
+    url: str | None
+    home: Path
+    key: bytes = field(repr=False)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Index, Digester]]:
+        """The index, made if the store is new, and the digester of its key."""
+        key = IndexKey(self.key)
+        with open_store(self.url, self.home) as store:
+            index = Index(store, key, self.home)
+            index.create()
+            yield index, Digester(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree to ingest and whose it is. For a licensed corpus whose owner has no fixed licence, `detected` finds it."""
+
+    root: Path
+    owner: Owner
+    detected: TreeLicense | None = None
+    exclude: frozenset[str] = frozenset()
+
+    @classmethod
+    def with_detected_licenses(cls, root: Path, name: str) -> Tree:
+        """A licensed corpus in which every file has the licence that the tree states for it."""
+        return cls(root, Owner.licensed(name, "LicenseRef-unknown"), detect_license(root))
+
+    def path_of(self, relative: str) -> str:
+        """The document's path: the tree's own name in front, so that two trees of one owner do not collide."""
+        name = self.root.resolve().name
+        return relative if self.root.is_file() else f"{name}/{relative}"
+
+    def owner_of(self, relative: str, text: str) -> Owner:
+        """Whose document a file is."""
+        if self.detected is None:
+            return self.owner
+        return Owner.licensed(self.owner.name, self.detected.of(relative, text[:LICENSE_HEAD]))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: files done of all that are listed, and bytes of source read so far."""
+
+    done: int
+    total: int
+    size: int
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What a run did. Documents, tokens and bytes count what was written; `seconds` is wall time."""
+
+    added: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    tokens: int = 0
+    fragments: int = 0
+    size: int = 0
+    seconds: float = 0.0
+    skipped: Counter[SkipReason] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    relative: str
+    size: int
+    known: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    relative: str
+    owner: str = ""
+    written: bool = False
+    tokens: int = 0
+    fragments: int = 0
+    size: int = 0
+    skipped: SkipReason | None = None
+
+
+def ingest(
+    address: IndexAddress,
+    tree: Tree,
+    *,
+    jobs: int = 0,
+    prune: bool = False,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> IngestReport:
+    """Add or update every source file of a tree; with `prune`, also remove documents whose files are gone.
+
+    `jobs` is the number of worker processes, 0 for one a core. Raises CorpusError, StoreUnavailableError and the other
+    refusals; what was written until then stays, and the next run goes on from there.
+    """
+    started = time.perf_counter()
+    report = IngestReport()
+    with address.opened() as (index, digester):
+        known = _known(index, tree.owner)
+        items = list(_items(tree, known, report))
+        seen: dict[str, str] = {}
+        size = 0
+        for outcomes in _outcomes(address, tree, items, jobs, (index, digester)):
+            for outcome in outcomes:
+                _count(report, outcome)
+                if not outcome.skipped:
+                    seen[tree.path_of(outcome.relative)] = outcome.owner
+                size += outcome.size
+            progress(Progress(report.added + report.unchanged + report.skipped.total(), len(items), size))
+        report.removed = _remove_stale(index, tree, known, seen, prune=prune)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _known(index: Index, owner: Owner) -> dict[Owner, dict[str, bytes]]:
+    """What stands in the index under this owner's name, under whatever licence."""
+    return {
+        other: index.paths(other) for other in index.owners() if (other.kind, other.name) == (owner.kind, owner.name)
+    }
+
+
+def _items(tree: Tree, known: dict[Owner, dict[str, bytes]], report: IngestReport) -> Iterator[_Item]:
+    for entry in list_files(tree.root):
+        if isinstance(entry, Skipped):
+            report.skipped[entry.reason] += 1
+        elif tree.exclude.isdisjoint(Path(entry.path).parts):
+            yield _Item(entry.path, entry.size, _contents(tree, entry, known))
+
+
+def _contents(tree: Tree, entry: ListedFile, known: dict[Owner, dict[str, bytes]]) -> dict[str, bytes]:
+    path = tree.path_of(entry.path)
+    return {str(owner): paths[path] for owner, paths in known.items() if path in paths}
+
+
+def _outcomes(
+    address: IndexAddress, tree: Tree, items: list[_Item], jobs: int, opened: tuple[Index, Digester]
+) -> Iterable[list[_Outcome]]:
+    chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
+    jobs = jobs or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+    if jobs == 1 or len(items) <= INLINE:
+        yield from (_ingest_chunk(tree, chunk, *opened) for chunk in chunks)
+        return
+    # Spawned, not forked: the parent holds connections and a lock.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _Worker.start, (address, tree)) as pool:
+        try:
+            yield from pool.map(_Worker.run, chunks)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class _Worker:
+    """The state of one worker process."""
+
+    tree: Tree
+    opened: tuple[Index, Digester]
+
+    @classmethod
+    def start(cls, address: IndexAddress, tree: Tree) -> None:
+        """Open the index once; the process's end closes it."""
+        cls.tree = tree
+        cls.opened = address.opened().__enter__()
+
+    @classmethod
+    def run(cls, chunk: list[_Item]) -> list[_Outcome]:
+        """Ingest one chunk."""
+        return _ingest_chunk(cls.tree, chunk, *cls.opened)
+
+
+def _ingest_chunk(tree: Tree, chunk: list[_Item], index: Index, digester: Digester) -> list[_Outcome]:
+    return [_ingest_file(tree, item, index, digester) for item in chunk]
+
+
+def _ingest_file(tree: Tree, item: _Item, index: Index, digester: Digester) -> _Outcome:
+    source = load(tree.root, item.relative)
+    if isinstance(source, Skipped):
+        return _Outcome(item.relative, skipped=source.reason, size=item.size)
+    owner = tree.owner_of(item.relative, source.text)
+    if item.known.get(str(owner)) == digester.content(source.text):
+        return _Outcome(item.relative, str(owner), size=item.size)
+    digest = digester.digest(tree.path_of(item.relative), source.text, source.language)
+    index.put(index.owner_id(owner), digest)
+    return _Outcome(
+        item.relative,
+        str(owner),
+        written=True,
+        tokens=digest.tokens,
+        fragments=len(digest.fragments),
+        size=item.size,
+    )
+
+
+def _count(report: IngestReport, outcome: _Outcome) -> None:
+    if outcome.skipped:
+        report.skipped[outcome.skipped] += 1
+        return
+    report.added += outcome.written
+    report.unchanged += not outcome.written
+    report.tokens += outcome.tokens
+    report.fragments += outcome.fragments
+    report.size += outcome.size if outcome.written else 0
+    owner = Owner.parse(outcome.owner)
+    if owner.kind is OwnerKind.LICENSED:
+        report.licenses[owner.license or ""] += 1
+
+
+def _remove_stale(
+    index: Index, tree: Tree, known: dict[Owner, dict[str, bytes]], seen: dict[str, str], *, prune: bool
+) -> int:
+    """Remove what now has another licence and, with `prune`, what is gone from under the tree's root."""
+    removed = 0
+    root = tree.path_of("")
+    for owner, paths in known.items():
+        for path in paths:
+            moved = path in seen and seen[path] != str(owner)
+            gone = prune and path not in seen and path.startswith(root)
+            if moved or gone:
+                removed += index.remove(owner, path)
+    return removed

@@ -1,0 +1,109 @@
+"""The database of the accounts: its tables and how it is opened, on SQLite and PostgreSQL.
+
+Does not know what an organization or a key may do.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import JSON, Column, ForeignKey, MetaData, String, Table, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+
+from service.errors import AccountsUnavailableError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+LABEL_LIMIT = 200
+
+metadata = MetaData()
+organizations_table = Table(
+    "organizations",
+    metadata,
+    Column("slug", String(63), primary_key=True),
+    Column("created", String(32), nullable=False),
+    Column("license_policy", JSON, nullable=False),
+)
+keys_table = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("org", ForeignKey("organizations.slug"), nullable=False, index=True),
+    Column("scopes", JSON, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("label", String(LABEL_LIMIT), nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("revoked", String(32), nullable=True),
+)
+
+
+@contextmanager
+def refusing(engine: Engine) -> Iterator[None]:
+    """The one place where an exception of the database becomes AccountsUnavailableError."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        message = (
+            f"the account database at {engine.url!r} does not answer ({type(error).__name__}): "
+            "check CLEANROOM_LEDGER_URL, its disk and its permissions"
+        )
+        raise AccountsUnavailableError(message) from error
+
+
+def open_database(url: str) -> Engine:
+    """Open the database and make the tables it lacks; SQLite is made durable and patient, and private to its user.
+
+    Raises SetupError on a URL that cannot be used and AccountsUnavailableError when the database does not answer.
+    """
+    try:
+        parsed = make_url(url)
+        sqlite = parsed.get_backend_name() == "sqlite"
+        engine = create_engine(parsed, pool_pre_ping=not sqlite, hide_parameters=True)
+    except (ArgumentError, SQLAlchemyError, ImportError) as error:
+        raise _unusable(str(error)) from None
+    if sqlite:
+        if parsed.database in {None, "", ":memory:"}:
+            reason = "what SQLite keeps in memory is gone when the process ends"
+            raise _unusable(reason)
+        _make_private(Path(str(parsed.database)))
+        event.listen(engine, "connect", _prepare_sqlite)
+    with refusing(engine), engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+    return engine
+
+
+def _unusable(reason: str) -> SetupError:
+    message = (
+        f"CLEANROOM_LEDGER_URL is no usable database ({reason}): write sqlite:///PATH, or "
+        "postgresql+psycopg://USER:PASSWORD@HOST/NAME after `pip install 'cleanroom[postgres]'`"
+    )
+    return SetupError(message)
+
+
+def _make_private(path: Path) -> None:
+    """Make the file of a SQLite database before SQLite does, so that only its user can read it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        message = (
+            f"{path} cannot be made ({error.strerror}): set CLEANROOM_HOME or CLEANROOM_LEDGER_URL to another place"
+        )
+        raise SetupError(message) from None
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

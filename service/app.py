@@ -1,0 +1,67 @@
+"""The web application: routes, boundary and the engine's life, put together from the parts of a service.
+
+Opens nothing but the engine; knows no settings but the size of a body.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import FastAPI
+
+from service.errors import ServiceError
+from service.parts import Services
+from service.pipeline import Pipeline
+from service.routes import completions, health, models
+from service.routes.boundary import Boundary
+from service.routes.failures import add_handlers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["Services", "create_app"]
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application over `services`. It loads the engine when it starts and closes it when it ends.
+
+    An error of the engine's start is left in `app.state.startup_error` for whoever runs the server.
+    """
+    app = FastAPI(
+        title="Cleanroom",
+        lifespan=_lifespan,
+        # The interactive documentation loads scripts from elsewhere, which the boundary's policy forbids.
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.state.pipeline = Pipeline(services)
+    app.state.started = int(time.time())
+    app.state.startup_error = None
+    app.add_middleware(Boundary, max_body_bytes=services.settings.max_body_bytes)
+    add_handlers(app)
+    for part in (completions, models, health):
+        app.include_router(part.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    try:
+        await services.engine.start()
+    except ServiceError as error:
+        app.state.startup_error = error
+        await services.engine.close()
+        raise
+    log.info("started", engine=services.engine.name, model=services.engine.model)
+    try:
+        yield
+    finally:
+        await services.engine.close()
+        log.info("stopped", **services.counters.snapshot())

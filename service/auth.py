@@ -1,0 +1,48 @@
+"""The door: turns the bearer token of a request into a caller, or turns the request away.
+
+Knows no route; each names the scope that it asks for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation of a dependency at run time
+
+from service.errors import AuthenticationError, PermissionDeniedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.accounts import Caller, Scope
+    from service.parts import Services
+
+
+def requires(scope: Scope) -> Callable[[Request], Caller]:
+    """A FastAPI dependency: the caller behind the request, who must hold `scope`.
+
+    It raises AuthenticationError without a good key and PermissionDeniedError without the scope. FastAPI runs it in a
+    worker thread, since it asks the database: every time, so that a revoked key fails at its next request.
+    """
+
+    def caller(request: Request) -> Caller:
+        services = cast("Services", request.app.state.services)
+        found = services.accounts.authenticate(bearer_token(request.headers.get("authorization", "")))
+        if scope not in found.scopes:
+            message = (
+                f"key {found.key_id} lacks the scope {scope.value!r}: ask your administrator for one that has it "
+                f"(`cleanroom key create --org {found.org} --scope {scope.value}`)"
+            )
+            raise PermissionDeniedError(message)
+        return found
+
+    return caller
+
+
+def bearer_token(header: str) -> str:
+    """The token of an Authorization header (RFC 6750, section 2.1). Raises AuthenticationError without one."""
+    scheme, _, token = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        message = "no API key was given: send the header 'Authorization: Bearer cr_...'"
+        raise AuthenticationError(message)
+    return token.strip()

@@ -1,0 +1,48 @@
+"""The parts of a running service, gathered once at start. Knows of each part only what the service needs of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from service.telemetry import Counters
+
+if TYPE_CHECKING:
+    from guard.check import GuardQuery
+    from guard.ledger import LedgerRecord
+    from guard.types import Decision
+    from service.accounts import Accounts
+    from service.engines.protocol import Engine
+    from service.settings import Settings
+
+
+class Checker(Protocol):
+    """Whatever decides over a text: the guard."""
+
+    def check(self, query: GuardQuery) -> Decision:
+        """Decide; raises RefusalError when it cannot."""
+
+    def ready(self) -> None:
+        """Raise RefusalError unless a check could be answered now."""
+
+
+class Recorder(Protocol):
+    """Whatever keeps decisions: the ledger."""
+
+    def append(self, record: LedgerRecord) -> object:
+        """Write durably before returning; raises LedgerError when that fails."""
+
+    def ready(self) -> None:
+        """Raise LedgerError unless a record could be written now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the service works with. Whoever opened the parts closes them, but for the engine, which the app runs."""
+
+    settings: Settings
+    accounts: Accounts
+    engine: Engine
+    guard: Checker
+    ledger: Recorder
+    counters: Counters = field(default_factory=Counters)

@@ -1,0 +1,1 @@
+"""Routes: how the service is reached over HTTP. Generated text comes to them from the pipeline alone."""

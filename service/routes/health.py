@@ -1,0 +1,63 @@
+"""`GET /healthz` and `GET /readyz`: whether the process lives, and whether it could answer.
+
+Open to everyone, so they name parts and kinds of errors only; the log has the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+import structlog
+from anyio import to_thread
+from fastapi import APIRouter
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations at run time
+from starlette.responses import JSONResponse
+
+from guard.errors import GuardError
+from service.errors import ServiceError
+from service.schemas import PartState, Readiness
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from service.parts import Services
+
+# Seconds after which a part that does not say whether it is ready is not.
+READY_TIMEOUT = 5.0
+
+log = structlog.get_logger(__name__)
+router = APIRouter()
+
+
+@router.get("/healthz")
+async def health() -> dict[str, str]:
+    """The process is up and its event loop turns."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", response_model=None)
+async def readiness(request: Request) -> JSONResponse:
+    """200 when a completion could be given now, 503 with the parts that fail when not."""
+    services = cast("Services", request.app.state.services)
+    checks: dict[str, Awaitable[None]] = {
+        "index": to_thread.run_sync(services.guard.ready, abandon_on_cancel=True),
+        "ledger": to_thread.run_sync(services.ledger.ready, abandon_on_cancel=True),
+        "accounts": to_thread.run_sync(services.accounts.ready, abandon_on_cancel=True),
+        "engine": services.engine.ready(),
+    }
+    states = await asyncio.gather(*(_state(part, check) for part, check in checks.items()))
+    ready = all(state.ready for state in states)
+    body = Readiness(ready=ready, parts=dict(zip(checks, states, strict=True)))
+    return JSONResponse(body.model_dump(), HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _state(part: str, check: Awaitable[None]) -> PartState:
+    try:
+        async with asyncio.timeout(READY_TIMEOUT):
+            await check
+    except (GuardError, ServiceError, TimeoutError) as error:
+        log.warning("not ready", part=part, error=type(error).__name__, reason=str(error))
+        return PartState(ready=False, reason=type(error).__name__)
+    return PartState(ready=True)

@@ -1,0 +1,89 @@
+"""Runs the web application on a socket until it is told to stop. Knows nothing of what the application does."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from service.app import create_app
+from service.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.parts import Services
+
+# Seconds that requests under way may still take once the server is told to stop.
+GRACE = 10
+
+
+def claim_port(host: str, port: int) -> socket.socket:
+    """Bind the address, before anything is loaded that takes minutes. Port 0 takes any free one.
+
+    Raises SetupError that names the address and the remedy.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        message = f"{host!r} is no address of this machine ({error.strerror}): choose another with --host"
+        raise SetupError(message) from None
+    claimed = socket.socket(family, kind, protocol)
+    claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        claimed.bind(address)
+        # Listening is what makes the port ours; a caller who comes while the model loads waits in the queue.
+        claimed.listen(socket.SOMAXCONN)
+    except OSError as error:
+        claimed.close()
+        if error.errno == errno.EADDRINUSE:
+            message = f"{host}:{port} is in use: stop what listens there, or choose another with --port"
+        else:
+            message = f"{host}:{port} cannot be listened on ({error.strerror}): choose others with --host and --port"
+        raise SetupError(message) from None
+    return claimed
+
+
+def serve(services: Services, listener: socket.socket | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is under way, close the engine and return.
+
+    `listener` is what `claim_port` returned, by default for the host and port of the settings. Raises SetupError or
+    EngineUnavailableError when the service cannot start.
+    """
+    with listener or claim_port(services.settings.host, services.settings.port) as claimed:
+        app = create_app(services)
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+        try:
+            with _survived_signals():
+                uvicorn.Server(config).run(sockets=[claimed])
+        except SystemExit:
+            # Uvicorn ends the process when the application does not start; the reason is worth more.
+            if app.state.startup_error is None:
+                raise
+            raise app.state.startup_error from None
+
+
+@contextmanager
+def _survived_signals() -> Iterator[None]:
+    """Let the caller go on after a graceful stop: uvicorn raises the signal that stopped it once more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

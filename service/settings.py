@@ -1,0 +1,158 @@
+"""Every setting of Cleanroom, read from `CLEANROOM_*` variables and `cleanroom.toml`.
+
+Knows nothing of what the settings are for: the parts get plain values.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
+
+from service.errors import SetupError
+
+if TYPE_CHECKING:
+    from pydantic_settings import PydanticBaseSettingsSource
+
+PREFIX = "CLEANROOM_"
+CONFIG_VARIABLE = "CLEANROOM_CONFIG"
+CONFIG_FILE = "cleanroom.toml"
+
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """One value a setting; a variable wins over the file, the file over the default."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("cleanroom"),
+        description="Directory of everything that Cleanroom keeps: index key, embedded store, ledger, models.",
+    )
+    redis_url: str | None = Field(
+        None, repr=False, description="Redis or Valkey that holds the index. Unset: an embedded Valkey under `home`."
+    )
+    index_key: SecretStr | None = Field(
+        None, description="Secret that keys every fingerprint, as 64 hexadecimal digits. Unset: a file under `home`."
+    )
+    ledger_url: str | None = Field(
+        None,
+        repr=False,
+        description="SQLAlchemy URL of the database of accounts and ledger. Unset: SQLite, `cleanroom.db` in `home`.",
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="Address that the server listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port that the server listens on; 0 takes any free one.")
+
+    engine: Literal["llamacpp", "transformers", "openai"] = Field(
+        "llamacpp", description="Where generations come from: `llamacpp`, `transformers` or `openai` (over HTTP)."
+    )
+    model: str | None = Field(
+        None, min_length=1, description="Model: a path, a hub name, or a name on the server. Unset: the packaged one."
+    )
+    engine_url: str | None = Field(
+        None, repr=False, description="Base URL of the OpenAI-compatible server that the engine `openai` asks."
+    )
+    engine_api_key: SecretStr | None = Field(None, description="Key that the engine `openai` sends to that server.")
+    engine_threads: int | None = Field(
+        None, ge=1, le=1024, description="Threads that an embedded engine computes on. Unset: one a physical core."
+    )
+    context: int | None = Field(
+        None, ge=64, description="Window of an embedded engine, in tokens. Unset: what suits the model."
+    )
+
+    check_timeout: Seconds = Field(0.2, description="Seconds that the store may take to answer the guard.")
+    request_timeout: Seconds = Field(60.0, description="Seconds that a generation may take.")
+    prefix_characters: int = Field(
+        8000, ge=0, le=1_000_000, description="Characters of the prompt's tail that the guard joins to a generation."
+    )
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Bytes that a request's body may have.")
+    max_prompt_characters: int = Field(
+        200_000, ge=1, description="Characters that prompt and suffix together may have."
+    )
+    max_tokens_default: int = Field(64, ge=1, description="Tokens generated when a request names no `max_tokens`.")
+    max_tokens_limit: int = Field(2048, ge=1, description="Tokens that a request may ask for.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged: `debug`, `info`, `warning` or `error`."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Form of the log: `console` for people, `json` for machines."
+    )
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the accounts and the ledger."""
+        return self.ledger_url or f"sqlite:///{self.home / 'cleanroom.db'}"
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Settings:
+        if self.max_tokens_default > self.max_tokens_limit:
+            message = f"max_tokens_default {self.max_tokens_default} exceeds max_tokens_limit {self.max_tokens_limit}"
+            raise ValueError(message)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, then environment, then `cleanroom.toml`."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=configuration_file())
+
+
+def configuration_file() -> Path | None:
+    """The file that `CLEANROOM_CONFIG` names, else `cleanroom.toml` of the working directory, if there is one.
+
+    Raises SetupError when the named file is missing.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            message = f"{CONFIG_VARIABLE} names {named!r}, which is no file: create it or unset the variable"
+            raise SetupError(message)
+        return path
+    path = Path(CONFIG_FILE)
+    return path if path.is_file() else None
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; `overrides` (from a command line) win over all, and those that are None count as unset.
+
+    Raises SetupError that names each wrong setting, its value unless that is secret, and where to look it up.
+    """
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    source = configuration_file()
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        complaints = "; ".join(_complaint(dict(detail)) for detail in error.errors())
+        message = f"{complaints} (docs/configuration.md lists every setting)"
+        raise SetupError(message) from None
+    except (SettingsError, OSError, ValueError) as error:
+        message = f"{source or 'the environment'} cannot be read as settings: {error}"
+        raise SetupError(message) from None
+    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+
+
+def _complaint(detail: dict[str, Any]) -> str:
+    """One wrong setting in words, without the value where that could hold a password."""
+    name = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}"
+    if not name:  # a rule over several settings names them itself
+        return str(detail["msg"]).removeprefix("Value error, ")
+    field = Settings.model_fields.get(name)
+    secret = field is None or not field.repr or "Secret" in str(field.annotation)
+    value = "" if secret else f" {detail['input']!r}"
+    return f"{PREFIX}{name.upper()}{value}: {detail['msg']}"

@@ -1,0 +1,499 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from guard.errors import LedgerError, RefusalError
+from guard.ledger import Head, Ledger, LedgerRecord
+from guard.types import Action, Decision, Match, MatchKind, Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LENGTH = 6
+names = st.text(max_size=30)
+counts = st.integers(0, 1 << 31)
+slugs = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
+owners = st.builds(Owner.organization, slugs) | st.builds(Owner.licensed, slugs, st.just("MIT OR GPL-2.0-only"))
+# A decision's JSON keeps four digits of a similarity and three of a time.
+similarities = st.integers(0, 10**4).map(lambda number: number / 10**4)
+times = st.integers(0, 10**6).map(lambda number: number / 10**3)
+matches = st.builds(
+    Match,
+    st.sampled_from(MatchKind),
+    counts,
+    counts,
+    counts,
+    similarities,
+    owners,
+    # Paths of Linux are bytes: Python gives undecodable ones as surrogates.
+    st.text(st.characters(exclude_categories=())),
+    st.none() | st.just("GPL-2.0-only"),
+    st.sampled_from(Action),
+    names,
+)
+decisions = st.builds(
+    Decision,
+    # Every example must be a new decision, in replays too.
+    st.builds(lambda: uuid4().hex),
+    st.sampled_from(Action),
+    st.lists(matches, max_size=3).map(tuple),
+    counts,
+    times,
+    counts,
+)
+records = st.builds(
+    LedgerRecord,
+    decisions,
+    slugs,
+    st.none() | slugs,
+    names,
+    names,
+    st.sampled_from(["released", "cited", "trimmed", "withheld"]),
+    counts,
+    counts,
+)
+
+
+def record(number: int, action: Action = Action.BLOCK, owner: str = "globex", org: str = "acme") -> LedgerRecord:
+    found = Match(MatchKind.RENAMED, 3, 90, 41, 0.875, Owner.organization(owner), "src/a.py", None, action, "private")
+    decision = Decision(f"decision-{number}", action, () if action is Action.ALLOW else (found,), 60, 1.25, 7)
+    return LedgerRecord(decision, org, "key-1", "model", "completions", "trimmed", 12, 90)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, home: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{home}/cleanroom.db"
+    server = os.environ.get("CLEANROOM_TEST_POSTGRES_URL")
+    if not server:
+        pytest.skip("CLEANROOM_TEST_POSTGRES_URL is not set")
+    with Ledger(server) as ledger, ledger._database.writing() as connection:
+        connection.exec_driver_sql("TRUNCATE ledger, ledger_owners")
+    return server
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    with Ledger(url) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def file_ledger(home: Path) -> Iterator[Ledger]:
+    with Ledger(f"sqlite:///{home}/cleanroom.db") as ledger:
+        yield ledger
+
+
+def test_an_empty_ledger_is_sound(ledger: Ledger) -> None:
+    ledger.ready()
+    assert ledger.head() == Head(0, "0" * 64)
+    assert ledger.verify().ok
+    assert ledger.entries() == []
+    assert ledger.get("decision-1") is None
+    assert list(ledger.export()) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(records)
+def test_what_is_appended_is_read_back(file_ledger: Ledger, given_record: LedgerRecord) -> None:
+    entry = file_ledger.append(given_record)
+    assert entry.record == given_record
+    assert file_ledger.get(given_record.decision.id) == entry
+    assert file_ledger.entries(after=entry.seq - 1) == [entry]
+    assert file_ledger.head() == Head(entry.seq, entry.hash)
+    for match in given_record.decision.matches:
+        assert entry in file_ledger.entries(owner=str(match.owner), newest_first=True)
+    verification = file_ledger.verify()
+    assert verification.ok
+    assert verification.entries == entry.seq
+
+
+def test_entries_are_chosen_and_paged(ledger: Ledger) -> None:
+    ledger.append(record(1, Action.ALLOW))
+    ledger.append(record(2, Action.BLOCK, "globex"))
+    ledger.append(record(3, Action.CITE, "initech"))
+    ledger.append(record(4, Action.BLOCK, "initech", org="umbrella"))
+
+    def chosen(**choice: Any) -> list[int]:  # noqa: ANN401 - the method's own keywords
+        return [entry.seq for entry in ledger.entries(**choice)]
+
+    assert chosen() == [1, 2, 3, 4]
+    assert chosen(newest_first=True) == [4, 3, 2, 1]
+    assert chosen(limit=2) == [1, 2]
+    assert chosen(after=2, limit=1) == [3]
+    assert chosen(after=3, newest_first=True) == [2, 1]
+    assert chosen(action=Action.BLOCK) == [2, 4]
+    assert chosen(owner="org:initech") == [3, 4]
+    assert chosen(owner="org:init") == []
+    assert chosen(owner="org:initech", action=Action.BLOCK, org="umbrella") == [4]
+
+
+def test_a_ledger_survives_its_process(url: str) -> None:
+    with Ledger(url) as ledger:
+        first = ledger.append(record(1))
+    with Ledger(url) as ledger:
+        assert ledger.append(record(2)).previous == first.hash
+        assert ledger.verify().entries == 2
+
+
+def test_a_decision_is_recorded_once(ledger: Ledger) -> None:
+    ledger.append(record(1))
+    with pytest.raises(LedgerError, match="decision-1 already"):
+        ledger.append(record(1))
+    assert ledger.append(record(2)).seq == 2
+    assert ledger.verify().ok
+
+
+def test_an_unknown_disposition_is_refused() -> None:
+    with pytest.raises(LedgerError, match="'leaked' is no disposition"):
+        LedgerRecord(record(1).decision, "acme", None, "model", "completions", "leaked", 0, 0)
+
+
+def test_an_export_can_be_verified_with_nothing_but_sha256(ledger: Ledger) -> None:
+    for number in range(5):
+        ledger.append(record(number))
+    last = "0" * 64
+    for line in ledger.export():
+        document = json.loads(line)
+        assert document["previous"] == last
+        entry = line.partition('{"entry":')[2].rpartition(',"hash":')[0]
+        assert json.loads(entry) == document["entry"]
+        last = hashlib.sha256(bytes.fromhex(last) + entry.encode()).hexdigest()
+        assert document["hash"] == last
+    assert ledger.head() == Head(5, last)
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@given(records)
+def test_an_entry_holds_names_and_numbers_and_no_text(file_ledger: Ledger, given_record: LedgerRecord) -> None:
+    entry = file_ledger.append(given_record)
+    (line,) = [line for line in file_ledger.export() if json.loads(line)["hash"] == entry.hash]
+    decision = given_record.decision
+    allowed = {decision.id, decision.action.value, given_record.org, given_record.key_id, given_record.model}
+    allowed |= {given_record.surface, given_record.disposition, entry.at, entry.hash, entry.previous}
+    for match in decision.matches:
+        allowed |= {match.kind.value, match.action.value, match.license, match.reason, str(match.owner), match.document}
+    assert set(strings(json.loads(line))) <= allowed
+
+
+# --- concurrency
+
+
+def test_threads_share_one_chain(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(lambda number: ledger.append(record(number)), range(80)))
+    assert sorted(entry.seq for entry in entries) == list(range(1, 81))
+    assert ledger.verify().entries == 80
+
+
+APPENDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_ledger import Ledger, record
+with Ledger(sys.argv[2]) as ledger:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(40):
+        ledger.append(record(int(sys.argv[3]) + number))
+"""
+
+
+def test_processes_share_one_chain(url: str) -> None:
+    # They also open the new ledger together.
+    command = [sys.executable, "-c", APPENDER, str(Path(__file__).parent), url]
+    appenders = [
+        subprocess.Popen([*command, str(start)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for start in (0, 1000)
+    ]
+    for appender in appenders:
+        assert appender.stdout is not None
+        assert appender.stdout.readline() == "ready\n"
+    for appender in appenders:
+        appender.communicate("go\n", timeout=60)
+        assert appender.returncode == 0
+    with Ledger(url) as ledger:
+        assert ledger.verify().entries == 80
+
+
+# --- tampering
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ledger") / "original.db"
+    with Ledger(f"sqlite:///{path}") as ledger:
+        for number in range(1, LENGTH + 1):
+            ledger.append(record(number))
+    return path
+
+
+class Tampered:
+    """A copy of a sound ledger, in the hands of somebody with SQL."""
+
+    def __init__(self, original: Path) -> None:
+        self.path = original.with_name("tampered.db")
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        shutil.copy(original, self.path)
+        with Ledger(f"sqlite:///{original}") as ledger:
+            self.head = ledger.head()
+
+    def run(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            for statement, values in statements:
+                assert connection.execute(statement, values).rowcount
+
+    def broken(self, head: Head | None = None) -> int | None:
+        with Ledger(f"sqlite:///{self.path}") as ledger:
+            verification = ledger.verify(head)
+        assert verification.ok == (verification.first_broken is None) == (verification.reason is None)
+        if verification.first_broken is not None:
+            assert verification.entries == verification.head.entries < LENGTH + 1
+        return verification.first_broken
+
+
+places = st.integers(1, LENGTH)
+tampering = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@tampering
+@given(
+    seq=places,
+    column=st.sampled_from(["at", "decision_id", "org", "action", "body", "previous", "hash"]),
+    value=st.text() | st.integers(-5, 5) | st.binary(max_size=80),
+)
+def test_an_edited_entry_is_named(original: Path, seq: int, column: str, value: str | bytes) -> None:
+    tampered = Tampered(original)
+    tampered.run((f"UPDATE ledger SET {column} = ? WHERE seq = ?", (value, seq)))  # noqa: S608 - columns of this list
+    assert tampered.broken() == seq
+
+
+@tampering
+@given(seq=places, position=st.integers(0, 300), byte=st.integers(0, 255))
+def test_an_edited_byte_of_a_body_is_named(original: Path, seq: int, position: int, byte: int) -> None:
+    tampered = Tampered(original)
+    with closing(sqlite3.connect(tampered.path)) as connection:
+        body = bytearray(connection.execute("SELECT body FROM ledger WHERE seq = ?", (seq,)).fetchone()[0].encode())
+    unchanged = body[position] == byte
+    body[position] = byte
+    tampered.run(("UPDATE ledger SET body = CAST(? AS TEXT) WHERE seq = ?", (bytes(body), seq)))
+    assert tampered.broken() == (None if unchanged else seq)
+
+
+@tampering
+@given(seq=st.integers(1, LENGTH - 1))
+def test_an_edit_with_a_new_hash_breaks_the_next_entry(original: Path, seq: int) -> None:
+    tampered = Tampered(original)
+    with closing(sqlite3.connect(tampered.path)) as connection:
+        query = "SELECT body, previous FROM ledger WHERE seq = ?"
+        body, previous = connection.execute(query, (seq,)).fetchone()
+    body = body.replace('"org":"acme"', '"org":"evil"')
+    digest = hashlib.sha256(bytes.fromhex(previous) + body.encode()).hexdigest()
+    statement = "UPDATE ledger SET org = 'evil', body = ?, hash = ? WHERE seq = ?"
+    tampered.run((statement, (body, digest, seq)))
+    assert tampered.broken() == seq + 1
+
+
+@tampering
+@given(seq=places)
+def test_hiding_an_entry_from_queries_is_named(original: Path, seq: int) -> None:
+    tampered = Tampered(original)
+    tampered.run(("DELETE FROM ledger_owners WHERE seq = ?", (seq,)))
+    assert tampered.broken() == seq
+    tampered.run(("INSERT INTO ledger_owners VALUES ('org:globex', ?)", (seq,)))
+    assert tampered.broken() is None
+    tampered.run(("INSERT INTO ledger_owners VALUES ('org:initech', ?)", (seq,)))
+    assert tampered.broken() == seq
+
+
+@tampering
+@given(seq=st.integers(1, LENGTH - 1), close_gap=st.booleans())
+def test_a_deleted_entry_is_named(original: Path, seq: int, close_gap: bool) -> None:  # noqa: FBT001 - drawn
+    tampered = Tampered(original)
+    tampered.run(("DELETE FROM ledger WHERE seq = ?", (seq,)))
+    if close_gap:
+        tampered.run(*(("UPDATE ledger SET seq = ? WHERE seq = ?", (n - 1, n)) for n in range(seq + 1, LENGTH + 1)))
+    assert tampered.broken() == seq
+
+
+SHIFT = "UPDATE ledger SET seq = seq + 1 WHERE seq = ?"
+COPY = (
+    "INSERT INTO ledger SELECT ?, at, 'forged', org, action, replace(body, decision_id, 'forged'), previous, hash"
+    " FROM ledger WHERE seq = ?"
+)
+
+
+@tampering
+@given(seq=places, source=places)
+def test_an_inserted_entry_is_named(original: Path, seq: int, source: int) -> None:
+    tampered = Tampered(original)
+    source += source >= seq
+    tampered.run(*((SHIFT, (n,)) for n in range(LENGTH, seq - 1, -1)), (COPY, (seq, source)))
+    assert tampered.broken() == seq
+
+
+@pytest.mark.parametrize("seq", [0, -3, LENGTH + 1, LENGTH + 2])
+def test_an_entry_beside_the_chain_is_named(original: Path, seq: int) -> None:
+    tampered = Tampered(original)
+    tampered.run((COPY, (seq, 1)))
+    assert tampered.broken() == min(seq, LENGTH + 1)
+
+
+@tampering
+@given(st.lists(places, min_size=2, max_size=2, unique=True))
+def test_exchanged_entries_are_named(original: Path, pair: list[int]) -> None:
+    tampered = Tampered(original)
+    move = "UPDATE ledger SET seq = ? WHERE seq = ?"
+    tampered.run((move, (99, pair[0])), (move, (pair[0], pair[1])), (move, (pair[1], 99)))
+    assert tampered.broken() == min(pair)
+
+
+@tampering
+@given(kept=st.integers(0, LENGTH - 1))
+def test_a_tail_that_was_cut_off_shows_only_against_an_exported_head(original: Path, kept: int) -> None:
+    tampered = Tampered(original)
+    tampered.run(("DELETE FROM ledger WHERE seq > ?", (kept,)))
+    tampered.run(("DELETE FROM ledger_owners WHERE seq > ?", (kept,)))
+    assert tampered.broken() is None
+    assert tampered.broken(tampered.head) == kept + 1
+
+
+def test_a_rewritten_chain_shows_only_against_an_exported_head(original: Path) -> None:
+    tampered = Tampered(original)
+    tampered.path.unlink()
+    with Ledger(f"sqlite:///{tampered.path}") as ledger:
+        for number in range(1, LENGTH + 1):
+            ledger.append(record(number, Action.ALLOW))
+    assert tampered.broken() is None
+    assert tampered.broken(tampered.head) == LENGTH
+
+
+def test_a_long_chain_is_read_in_pages(file_ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.ledger.PAGE", 2)
+    heads = [file_ledger.head()]
+    for number in range(LENGTH):
+        file_ledger.append(record(number))
+        heads.append(file_ledger.head())
+    assert all(file_ledger.verify(head).head == heads[-1] for head in heads)
+    assert len(list(file_ledger.export())) == LENGTH
+    with closing(sqlite3.connect(home / "cleanroom.db")) as connection, connection:
+        connection.execute("UPDATE ledger SET at = 'never' WHERE seq = 5")
+    assert file_ledger.verify().first_broken == 5
+
+
+def test_a_broken_record_is_an_error_to_readers(original: Path) -> None:
+    tampered = Tampered(original)
+    tampered.run(("UPDATE ledger SET body = '{}' WHERE seq = 2", ()))
+    with Ledger(f"sqlite:///{tampered.path}") as ledger, pytest.raises(LedgerError, match="cleanroom ledger verify"):
+        ledger.entries()
+
+
+# --- what a database does
+
+
+def refused(ledger: Ledger, number: int) -> str:
+    with pytest.raises(LedgerError) as caught:
+        ledger.append(record(number))
+    assert isinstance(caught.value, RefusalError)
+    with pytest.raises(LedgerError):
+        ledger.ready()
+    return str(caught.value)
+
+
+def test_the_file_is_private(file_ledger: Ledger, home: Path) -> None:
+    file_ledger.append(record(1))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()} == {0o600}
+
+
+def test_a_file_that_was_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "cleanroom.db"
+    path.touch(0o644)
+    with Ledger(f"sqlite:///{path}"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_locked_ledger_refuses_and_recovers(file_ledger: Ledger, home: Path) -> None:
+    with closing(sqlite3.connect(home / "cleanroom.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert "another process holds it" in refused(file_ledger, 1)
+        other.execute("ROLLBACK")
+    assert file_ledger.append(record(1)).seq == 1
+
+
+def test_a_full_ledger_refuses_keeps_what_it_has_and_recovers(file_ledger: Ledger) -> None:
+    with file_ledger._database.reading() as connection:
+        size = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {size + 4}")
+    kept = 0
+    try:
+        while kept < 1000:
+            file_ledger.append(record(kept))
+            kept += 1
+    except LedgerError as error:
+        assert "make room on its disk" in str(error)  # noqa: PT017 - which append fails is SQLite's affair
+    assert 0 < kept < 1000
+    assert "full" in refused(file_ledger, 1000)
+    assert file_ledger.verify().entries == kept
+    with file_ledger._database.reading() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {size + 400}")
+    assert file_ledger.append(record(kept)).seq == kept + 1
+    assert file_ledger.verify().ok
+
+
+def test_a_read_only_ledger_refuses_but_can_be_verified(original: Path) -> None:
+    with Ledger(f"sqlite:///file:{original}?mode=ro&uri=true") as ledger:
+        assert "make the file and its directory writable" in refused(ledger, 99)
+        assert ledger.verify().entries == LENGTH
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://u:s3cret@h/d", "postgresql://u:s3cret@h:port/d"],
+)
+def test_a_database_that_cannot_keep_a_ledger_is_refused(url: str) -> None:
+    with pytest.raises(LedgerError, match=r"CLEANROOM_LEDGER_URL.*sqlite:///PATH") as caught:
+        Ledger(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no database at all, and longer than a header")
+    path.chmod(0o644)
+    with pytest.raises(LedgerError, match="name another in CLEANROOM_LEDGER_URL"):
+        Ledger(f"sqlite:///{path}")
+    assert path.read_text().startswith("no database")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(f"sqlite:///{tmp_path}/file/cleanroom.db")

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import importlib.util
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from guard.errors import OwnerError
+from guard.licenses import LicensePolicy
+from service.accounts import Accounts, Caller, Scope
+from service.errors import AccountError, AccountsUnavailableError, AuthenticationError, SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMPLETE = frozenset({Scope.COMPLETE})
+
+
+def test_organization_comes_and_goes(accounts: Accounts) -> None:
+    accounts.add_organization("initech")
+    assert [each.slug for each in accounts.organizations()] == ["acme", "globex", "initech"]
+    assert accounts.require_organization("initech").policy == LicensePolicy.default()
+    assert accounts.remove_organization("initech") == 0
+    with pytest.raises(AccountError, match="`cleanroom org add initech`"):
+        accounts.require_organization("initech")
+
+
+@pytest.mark.parametrize("slug", ["", "Acme", "a_b", "-a", "a" * 64, "a\n", "a b"])
+def test_bad_slug_is_named(accounts: Accounts, slug: str) -> None:
+    with pytest.raises(OwnerError, match="1 to 63"):
+        accounts.add_organization(slug)
+    with pytest.raises(OwnerError, match="1 to 63"):
+        accounts.require_organization(slug)
+
+
+def test_organization_is_added_once(accounts: Accounts) -> None:
+    with pytest.raises(AccountError, match="'acme' is already there"):
+        accounts.add_organization("acme")
+
+
+def test_unknown_organization_is_refused_everywhere(accounts: Accounts) -> None:
+    with pytest.raises(AccountError, match="org add nobody"):
+        accounts.remove_organization("nobody")
+    with pytest.raises(AccountError, match="org add nobody"):
+        accounts.create_key("nobody", COMPLETE)
+    with pytest.raises(AccountError, match="org add nobody"):
+        accounts.list_keys("nobody")
+    with pytest.raises(AccountError, match="org add nobody"):
+        accounts.set_policy("nobody", LicensePolicy.default())
+
+
+def test_key_opens_what_it_was_made_for(accounts: Accounts) -> None:
+    record, secret = accounts.create_key("acme", frozenset({Scope.COMPLETE, Scope.REVIEW}), "laptop")
+    caller = accounts.authenticate(secret)
+    assert caller == Caller("acme", record.id, frozenset({Scope.COMPLETE, Scope.REVIEW}), LicensePolicy.default())
+    assert accounts.list_keys("acme") == (record,)
+    assert accounts.list_keys("globex") == ()
+    assert record.label == "laptop"
+
+
+def test_secret_is_not_stored(accounts: Accounts, tmp_path: Path) -> None:
+    _, secret = accounts.create_key("acme", COMPLETE)
+    accounts.close()
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"acme" in stored
+    assert secret.rpartition("_")[2].encode() not in stored
+
+
+def test_secrets_differ(accounts: Accounts) -> None:
+    secrets = {accounts.create_key("acme", COMPLETE)[1] for _ in range(20)}
+    assert len(secrets) == 20
+    assert all(secret.startswith("cr_") for secret in secrets)
+
+
+def test_revoked_key_fails_at_once_in_every_process(accounts: Accounts, database: str) -> None:
+    record, secret = accounts.create_key("acme", COMPLETE)
+    with Accounts(database) as other:
+        other.authenticate(secret)
+        revoked = accounts.revoke_key(record.id)
+        with pytest.raises(AuthenticationError):
+            other.authenticate(secret)
+    assert revoked.revoked is not None
+    assert accounts.revoke_key(record.id) == revoked
+    assert accounts.list_keys("acme") == (revoked,)
+
+
+def test_unknown_key_cannot_be_revoked(accounts: Accounts) -> None:
+    with pytest.raises(AccountError, match=r"'nothere'.*`cleanroom key list`"):
+        accounts.revoke_key("nothere")
+
+
+def test_removed_organization_loses_its_keys_for_good(accounts: Accounts) -> None:
+    _, secret = accounts.create_key("acme", COMPLETE)
+    assert accounts.remove_organization("acme") == 1
+    accounts.add_organization("acme")
+    with pytest.raises(AuthenticationError):
+        accounts.authenticate(secret)
+
+
+def test_key_needs_a_scope_and_a_short_label(accounts: Accounts) -> None:
+    with pytest.raises(AccountError, match="complete, index, review, admin"):
+        accounts.create_key("acme", frozenset())
+    with pytest.raises(AccountError, match="201 characters"):
+        accounts.create_key("acme", COMPLETE, "x" * 201)
+
+
+def test_secret_with_another_keys_id_is_refused(accounts: Accounts) -> None:
+    first, _ = accounts.create_key("acme", COMPLETE)
+    _, second = accounts.create_key("globex", COMPLETE)
+    with pytest.raises(AuthenticationError):
+        accounts.authenticate(f"cr_{first.id}_{second[-43:]}")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.text(), st.from_regex(r"cr_[a-z0-9]{12}_[A-Za-z0-9_-]{43}", fullmatch=True)))
+def test_no_other_string_is_a_key(accounts: Accounts, secret: str) -> None:
+    with pytest.raises(AuthenticationError, match="unknown or revoked"):
+        accounts.authenticate(secret)
+
+
+def test_error_shows_no_secret(accounts: Accounts) -> None:
+    record, secret = accounts.create_key("acme", COMPLETE)
+    accounts.revoke_key(record.id)
+    with pytest.raises(AuthenticationError) as caught:
+        accounts.authenticate(secret)
+    assert secret[-43:] not in str(caught.value)
+
+
+def test_policy_is_kept_and_comes_with_the_caller(accounts: Accounts) -> None:
+    policy = LicensePolicy.from_json(LicensePolicy.default().to_json())
+    accounts.set_policy("acme", policy)
+    _, secret = accounts.create_key("acme", COMPLETE)
+    assert accounts.authenticate(secret).policy == policy
+    assert accounts.require_organization("acme").policy == policy
+
+
+def test_database_is_private_to_its_user(tmp_path: Path) -> None:
+    Accounts(f"sqlite:///{tmp_path}/new/cleanroom.db").close()
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "new" / "cleanroom.db").stat().st_mode & 0o077 == 0
+
+
+def test_accounts_outlive_the_process(accounts: Accounts, database: str) -> None:
+    _, secret = accounts.create_key("acme", COMPLETE)
+    accounts.close()
+    with Accounts(database) as again:
+        assert again.authenticate(secret).org == "acme"
+
+
+def test_broken_database_lets_nobody_in(accounts: Accounts, tmp_path: Path) -> None:
+    _, secret = accounts.create_key("acme", COMPLETE)
+    accounts.ready()
+    accounts.close()
+    for file in tmp_path.glob("cleanroom.db*"):
+        file.write_bytes(b"no database" * 1000)
+    with pytest.raises(AccountsUnavailableError, match="CLEANROOM_LEDGER_URL"):
+        accounts.authenticate(secret)
+    with pytest.raises(AccountsUnavailableError):
+        accounts.ready()
+
+
+def test_lost_table_lets_nobody_in(accounts: Accounts, tmp_path: Path) -> None:
+    _, secret = accounts.create_key("acme", COMPLETE)
+    connection = sqlite3.connect(tmp_path / "cleanroom.db")
+    connection.execute("DROP TABLE api_keys")
+    connection.close()
+    with pytest.raises(AccountsUnavailableError):
+        accounts.authenticate(secret)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracle2://x", "sqlite-but-not://", "sqlite://", "sqlite:///:memory:"])
+def test_bad_url_is_a_setup_error(url: str) -> None:
+    with pytest.raises(SetupError, match="sqlite:///PATH"):
+        Accounts(url)
+
+
+def test_impossible_place_is_a_setup_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetupError, match=r"file.* cannot be made .*CLEANROOM_HOME"):
+        Accounts(f"sqlite:///{tmp_path}/file/cleanroom.db")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("psycopg") is not None, reason="the extra is installed")
+def test_missing_extra_is_named_and_the_password_is_not() -> None:
+    with pytest.raises(SetupError, match=r"pip install 'cleanroom\[postgres\]'") as caught:
+        Accounts("postgresql+psycopg://cleanroom:hunter2@127.0.0.1/cleanroom")
+    assert "hunter2" not in str(caught.value)

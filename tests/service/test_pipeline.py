@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guard.errors import LedgerError, StoreEmptyError, StoreUnavailableError
+from guard.licenses import LicensePolicy
+from service.accounts import Caller, Scope
+from service.engines.protocol import Sampling
+from service.errors import EngineError, EngineTimeoutError, GuardUnavailableError
+from service.pipeline import Completion, CompletionRequest, Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import SimpleNamespace
+
+    from service.parts import Services
+
+ACME = Caller("acme", "k1", frozenset({Scope.COMPLETE}), LicensePolicy.default())
+GREEDY = Sampling()
+
+
+def ask(*prompts: str, n: int = 1, caller: Caller = ACME, sampling: Sampling = GREEDY) -> CompletionRequest:
+    return CompletionRequest(caller, prompts or ("def f():\n",), sampling, n=n)
+
+
+def complete(services: Services, request: CompletionRequest) -> Completion:
+    return asyncio.run(Pipeline(services).complete(request))
+
+
+def records(services: Services) -> list[Any]:
+    ledger: Any = services.ledger
+    return list(ledger.entries())
+
+
+def test_clean_text_passes_whole(parts: SimpleNamespace) -> None:
+    parts.engine.texts = ["    return 1\n"]
+    completion = complete(parts.services, ask("def f():\n", sampling=Sampling(max_tokens=7, stop=("x",))))
+    (choice,) = completion.choices
+    assert (choice.text, choice.finish_reason, choice.finding) == ("    return 1\n", "length", None)
+    assert completion.model == "scripted-1"
+    prompt, sampling = parts.engine.asked[0]
+    assert (prompt.text, sampling) == ("def f():\n", Sampling(max_tokens=7, stop=("x",)))
+    (query,) = parts.guard.queries
+    assert (query.text, query.prefix, query.caller, query.policy) == (choice.text, "def f():\n", "acme", ACME.policy)
+
+
+def test_own_code_is_no_leak(parts: SimpleNamespace) -> None:
+    parts.engine.texts = ["a\nPRIVATE\n"]
+    assert complete(parts.services, ask(caller=replace(ACME, org="globex"))).choices[0].text == "a\nPRIVATE\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "disposition", "released", "finish_reason"),
+    [
+        ("a\nb\n", "released", 4, "length"),
+        ("a\nCITED\n", "cited", 8, "length"),
+        ("a\nPRIVATE\n", "trimmed", 1, "stop"),
+        ("PRIVATE\n", "withheld", 0, "stop"),
+        ("a\nDENIED\n", "trimmed", 1, "content_filter"),
+    ],
+)
+def test_ledger_has_what_became_of_it(
+    parts: SimpleNamespace, text: str, disposition: str, released: int, finish_reason: str
+) -> None:
+    parts.engine.texts = [text]
+    (choice,) = complete(parts.services, ask()).choices
+    (entry,) = records(parts.services)
+    record = entry.record
+    assert choice.finish_reason == finish_reason
+    assert (record.decision.id, record.disposition) == (choice.decision_id, disposition)
+    assert (record.released_characters, record.generated_characters) == (released, len(text))
+    assert (record.org, record.key_id, record.model, record.surface) == ("acme", "k1", "scripted-1", "completions")
+    assert parts.services.counters.snapshot() == {"generations": 1, f"generations_{disposition}": 1}
+
+
+def test_nothing_leaves_when_the_ledger_cannot_be_written(services: Services) -> None:
+    class FullDisk:
+        def append(self, record: object) -> None:
+            del record
+            message = "disk full at /secret/path"
+            raise LedgerError(message)
+
+        def ready(self) -> None:
+            """Never asked."""
+
+    with pytest.raises(GuardUnavailableError) as caught:
+        complete(replace(services, ledger=FullDisk()), ask())
+    assert "/secret/path" in caught.value.message
+    assert "secret" not in (caught.value.public or "secret")
+    assert services.counters.snapshot() == {"refusals": 1}
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("10.0.0.7:6379 is down"), StoreEmptyError("10.0.0.7")])
+def test_nothing_leaves_when_the_guard_cannot_answer(parts: SimpleNamespace, error: Exception) -> None:
+    parts.guard.error = error
+    with pytest.raises(GuardUnavailableError) as caught:
+        complete(parts.services, ask())
+    assert "10.0.0.7" not in (caught.value.public or "10.0.0.7")
+    assert records(parts.services) == []
+    parts.guard.error = None
+    assert complete(parts.services, ask()).choices[0].text == "return 1\n"
+
+
+def test_unforeseen_failure_of_the_guard_releases_nothing(parts: SimpleNamespace) -> None:
+    parts.guard.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        complete(parts.services, ask())
+    assert records(parts.services) == []
+
+
+def test_choices_are_checked_and_recorded_one_by_one(parts: SimpleNamespace) -> None:
+    parts.engine.texts = ["a\n", "PRIVATE\n", "c\nPRIVATE\n"]
+    completion = complete(parts.services, ask(n=3))
+    assert [choice.text for choice in completion.choices] == ["a\n", "", "c"]
+    assert {entry.record.decision.id for entry in records(parts.services)} == {
+        choice.decision_id for choice in completion.choices
+    }
+    assert len(records(parts.services)) == 3
+
+
+def test_several_prompts_are_answered_in_order(parts: SimpleNamespace) -> None:
+    parts.engine.texts = ["0", "1", "2", "3"]
+    completion = complete(parts.services, ask("p", "q", n=2))
+    assert [choice.text for choice in completion.choices] == ["0", "1", "2", "3"]
+    assert [prompt.text for prompt, _ in parts.engine.asked] == ["p", "p", "q", "q"]
+    assert completion.prompt_tokens == 2
+
+
+def test_seed_differs_from_choice_to_choice(parts: SimpleNamespace) -> None:
+    complete(parts.services, ask(n=3, sampling=Sampling(seed=-1, temperature=1.0)))
+    assert [sampling.seed for _, sampling in parts.engine.asked] == [2**31 - 1, 0, 1]
+
+
+def test_usage_counts_what_is_released(parts: SimpleNamespace) -> None:
+    parts.engine.texts = ["a = 1\nb = 2\nPRIVATE\n" + "x" * 400]
+    shorter = complete(parts.services, ask())
+    assert (shorter.choices[0].text, shorter.completion_tokens) == ("a = 1\nb = 2", 3)
+    parts.engine.counts = False
+    assert complete(parts.services, ask()).completion_tokens == 3
+    parts.engine.texts = ["PRIVATE"]
+    assert complete(parts.services, ask()).completion_tokens == 0
+
+
+def test_engine_that_hangs_is_stopped(make_services: Callable[..., Services], parts: SimpleNamespace) -> None:
+    parts.engine.stuck = True
+    services = make_services(request_timeout=0.05)
+    with pytest.raises(EngineTimeoutError, match=r"0\.05 s"):
+        complete(services, ask())
+    assert parts.engine.cancelled.is_set()
+    assert records(services) == []
+
+
+def test_engine_that_fails_midway_releases_nothing(parts: SimpleNamespace) -> None:
+    parts.engine.error = EngineError("broken")
+    with pytest.raises(EngineError, match="broken"):
+        complete(parts.services, ask(n=2))
+    assert parts.guard.queries == []
+    assert records(parts.services) == []
+
+
+def test_organizations_share_no_cache(parts: SimpleNamespace) -> None:
+    pipeline = Pipeline(parts.services)
+    for org in ("acme", "acme", "globex"):
+        asyncio.run(pipeline.complete(ask(caller=replace(ACME, org=org))))
+    first, second, other = (prompt.cache_key for prompt, _ in parts.engine.asked)
+    assert first == second != other
+    assert "acme" not in first
+
+
+def test_cancelled_request_stops_the_engine(parts: SimpleNamespace) -> None:
+    parts.engine.stuck = True
+
+    async def leave() -> None:
+        task = asyncio.create_task(Pipeline(parts.services).complete(ask()))
+        await asyncio.to_thread(parts.engine.generating.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # The engine's own closing was waited for.
+        assert parts.engine.cancelled.is_set()
+
+    asyncio.run(leave())
+    assert records(parts.services) == []
