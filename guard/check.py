@@ -17,7 +17,7 @@ import numpy as np
 from guard.candidates import Candidate, Examination
 from guard.licenses import LicensePolicy
 from guard.policy import Viewpoint, strictest
-from guard.types import Decision, Match, MatchKind
+from guard.types import Action, Decision, Match, MatchKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,7 @@ SIGNIFICANT_BITS = 34.0
 of Karlin & Altschul 1990 under which a thousand times more code raises the threshold by ten bits."""
 PREFIX_CHARACTERS = 8_000
 MATCHES = 8
-"""Matches a decision names; what is blocked is blocked by the first."""
-_EXACT_SHARE = 0.95
+"""Matches a decision names, the strongest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +153,20 @@ def _matches(
                 reason=f"{_WORDS[candidate.kind]} of {view.reason(candidate.owner)}, {candidate.evidence}",
             )
         )
-    matches.sort(key=lambda match: (match.action.value != "block", -match.tokens * match.similarity))
-    return tuple(matches[:MATCHES])
+    return _named(matches)
+
+
+def _named(matches: list[Match]) -> tuple[Match, ...]:
+    """The strongest MATCHES, and with them whatever trimming and disclosure must not miss.
+
+    That is the earliest leak, before which a generation is cut, and one of each kind of owner.
+    """
+    matches.sort(key=lambda match: (match.action is not Action.BLOCK, -match.tokens * match.similarity))
+    leaks = [match for match in matches if match.action is Action.BLOCK]
+    first_of_kind = {match.owner.kind: match for match in reversed(matches)}
+    needed = [*first_of_kind.values(), *([min(leaks, key=lambda match: match.start)] if leaks else [])]
+    rest = [match for match in needed if match not in matches[:MATCHES]]
+    return tuple(matches[:MATCHES] + rest)
 
 
 _WORDS = {

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guard.corpus import ListedFile, list_files, load
 from guard.digest import Digester
@@ -102,6 +102,12 @@ class IngestReport:
     seconds: float = 0.0
     skipped: Counter[SkipReason] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON."""
+        numbers = {name: getattr(self, name) for name in self.__slots__ if name not in ("skipped", "licenses")}
+        skipped = {reason.value: count for reason, count in self.skipped.items()}
+        return {**numbers, "skipped": skipped, "licenses": dict(self.licenses)}
 
 
 @dataclass(frozen=True, slots=True)

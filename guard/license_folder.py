@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from guard.languages import language_of
 from guard.license_gnu import is_clearer, is_vague
 from guard.license_metadata import MANIFESTS, declared_license
-from guard.license_tags import Annotation, conjunction, read_annotations
-from guard.license_texts import license_of_notice, licenses_of_text
-from guard.licenses import UNKNOWN_LICENSE, license_ids, normalize
+from guard.license_tags import Annotation, conjunction, known_or_unknown, read_annotations
+from guard.license_texts import VAGUE_BSD, license_of_notice, licenses_of_text
+from guard.licenses import UNKNOWN_LICENSE, license_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,18 +103,16 @@ def combined(texts: tuple[str, ...], stated: str | None) -> str | None:
 
 def refined(notice: str, tree: str | None) -> str:
     """What a file's header says, with what it leaves open ("GPL-2.0", "BSD") filled in from the tree's licence."""
-    if tree is None:
-        return normalize(notice)
-    known = sorted(license_ids(tree))
-    parts = re.split(r" (AND|OR) ", notice)
-    return normalize(" ".join(part if part in {"AND", "OR"} else _refined(part, known) for part in parts))
+    known = sorted(license_ids(tree)) if tree else []
+    parts = [_refined(part, known) for part in re.split(r" (?:AND|OR) ", notice)]
+    return known_or_unknown(" OR ".join(parts)) if " OR " in notice else conjunction(parts)
 
 
 def _refined(license_id: str, known: Iterable[str]) -> str:
-    if is_vague(license_id):
-        clearer = [name for name in known if is_clearer(name, license_id)]
+    if license_id == VAGUE_BSD:
+        clearer = [name for name in known if _family(name) == "BSD"]
     else:
-        clearer = [name for name in known if _family(name) == _family(license_id) == "BSD"]
+        clearer = [name for name in known if is_vague(license_id) and is_clearer(name, license_id)]
     return clearer[0] if len(clearer) == 1 else license_id
 
 

@@ -35,16 +35,19 @@ def gnu_notices(plain: str) -> tuple[str, ...]:
     The clearest mention of each family counts: "GPL-2.0-or-later" before "GPL-2.0" before "GPL-1.0-or-later", which
     stands for a grant that names no version (GPL-2.0 section 9).
     """
-    mentions = [(_family(match), match) for match in _FAMILY.finditer(plain)]
     found: dict[str, str] = {}
-    for index, (family, match) in enumerate(mentions):
+    end, after = len(plain), None  # what is said of a family ends where another family is named
+    for match in reversed(list(_FAMILY.finditer(plain))):
+        family = _family(match)
+        if after is not None and family != _family(after):
+            end = after.start()
+        after = match
         if not _GRANT.search(plain, max(0, match.start() - _BEFORE), match.start()):
             continue
-        others = (other.start() for name, other in mentions[index + 1 :] if name != family)
-        grant = _granted(family, plain[match.end() : min(match.end() + _AFTER, next(others, len(plain)))])
-        if _clarity(grant) > _clarity(found.get(family)):
+        grant = _granted(family, plain[match.end() : min(match.end() + _AFTER, end)])
+        if _clarity(grant) >= _clarity(found.get(family)):
             found[family] = grant
-    return tuple(found.values())
+    return tuple(sorted(found.values()))
 
 
 def is_vague(license_id: str) -> bool:

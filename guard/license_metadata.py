@@ -51,11 +51,15 @@ def _named(name: object) -> str | None:
         return None
     if len(name) > _LONGEST_NAME:
         texts = licenses_of_text(name)
-        return conjunction(texts) if texts else license_of_notice(name) or UNKNOWN_LICENSE
+        return conjunction(texts) if texts else _noticed(name)
     try:
         return normalize(name)
     except LicenseError:
-        return license_of_notice(name) or UNKNOWN_LICENSE
+        return _noticed(name)
+
+
+def _noticed(text: str) -> str:
+    return known_or_unknown(license_of_notice(text) or UNKNOWN_LICENSE)
 
 
 def _choice(names: Iterable[object]) -> str | None:

@@ -113,6 +113,10 @@ _FAMILIES: Final = (
     (re.compile(r"\bgnu (?=a?gpl\b|lgpl\b)"), ""),
     (re.compile(r"\b(?:or|and) (?:any )?(?:later|newer|greater|above|higher)\b"), "+"),
 )
+# A name that joins several licences is an expression, which is not read here.
+_JOINED: Final = re.compile(
+    r"[()/]|\b(?:and|or|with)\b(?! (?:any )?(?:later|newer|greater|above|higher)\b)", re.IGNORECASE
+)
 _NOISE: Final = frozenset({"the", "a", "under", "license", "licence", "licenses", "licensed", "software", "version"})
 _VERSIONED: Final = re.compile(r"\b((?:l|a)?gpl|mpl|epl|eupl|apache|bsd|asl|cddl|bsl|psf)v?\.? ?(?=\d)")
 _GNU: Final = re.compile(r"(?P<name>[al]?gpl)(?: (?P<version>\d(?:\.\d)?))?(?P<later> \+)?(?P<only> only)?")
@@ -127,12 +131,21 @@ def spdx_of_id(name: str) -> str | None:
 
 def spdx_of_name(name: str) -> str | None:
     """The SPDX expression that people mean by `name` ("Apache 2.0", "GPLv2+", a trove classifier ...), or None."""
+    trove = name.startswith("License ::")
     plain = name.rpartition("::")[2].strip()
     found = _by_key(plain)
     if found is None and plain.endswith(")"):
         before, _, within = plain[:-1].rpartition("(")
-        found = spdx_of_id(within) or _by_key(within) or _by_key(before)
+        if trove or _JOINED.search(before) is None:
+            found = _agreed(_by_key(before), spdx_of_id(within) or _by_key(within))
     return found
+
+
+def _agreed(name: str | None, short: str | None) -> str | None:
+    """What a name and the short form in parentheses behind it say together: "Foo (MIT)" is MIT, "GPL (MIT)" nothing."""
+    if name is None or short is None:
+        return name or short
+    return short if name.partition("-")[0] == short.partition("-")[0] else None
 
 
 def close_ids(name: str) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Final
 from guard.license_gnu import gnu_notices, is_clearer
 from guard.license_names import PROPRIETARY, UNKNOWN, spdx_of_id, spdx_of_name
 
+VAGUE_BSD: Final = "BSD"
+"""A notice that says no more than that; as SPDX, BSD-3-Clause."""
 COMMONS_CLAUSE: Final = "LicenseRef-commons-clause"
 
 # Long enough for every real licence; a longer file is a collection whose parts cannot be told apart anyway.
@@ -104,10 +106,8 @@ _NOTICES: Final = (
     ("MPL-1.1", re.compile(r"\bmozilla public license (?:v|version )1\.1\b")),
     ("MIT", re.compile(r"\b(?:under (?:the )?(?:terms of (?:the )?)?|the )mit licen[sc]e\b|\bmit licensed\b")),
     ("MIT", re.compile(r"\bgoverned by an? mit(?: style)? licen[sc]e\b")),
-    (
-        "BSD-3-Clause",
-        re.compile(r"\b(?:governed by|under) (?:an? |the )?(?:(?:3 clause|new|modified) )?bsd(?: style)? licen[sc]e\b"),
-    ),
+    (VAGUE_BSD, re.compile(r"\b(?:governed by|under) (?:an? |the )?bsd(?: style)? licen[sc]e\b")),
+    ("BSD-3-Clause", re.compile(r"\bunder (?:an? |the )?(?:3 clause|new|modified) bsd licen[sc]e\b")),
     ("BSD-2-Clause", re.compile(r"\bunder (?:an? |the )?(?:2 clause|simplified) bsd licen[sc]e\b")),
     ("BSL-1.0", re.compile(r"\bunder the boost software license version 1\.0\b")),
     ("EPL-2.0", re.compile(r"\beclipse public license (?:version |v ?)?2\.0\b")),
@@ -166,7 +166,8 @@ def license_of_notice(header: str) -> str | None:
     """What the comment that heads a source file says of its licence, an SPDX expression, or None if nothing.
 
     Takes whole texts, the usual references ("Licensed under the Apache License, Version 2.0") and lines such as
-    "License: MIT". Several licences are joined by AND, or by OR where the notice offers an alternative.
+    "License: MIT". Several licences are joined by AND, or by OR where the notice offers an alternative. What it
+    leaves open, it names by the vague ids of `guard.license_gnu` and VAGUE_BSD.
     """
     if _NOTICE_WORDS.search(header) is None:
         return None
@@ -190,5 +191,7 @@ def _has(plain: str, entry: _Text) -> bool:
 
 
 def _spelled(name: str) -> str | None:
+    if re.match(r"bsd(?: licen[sc]e)?(?:[,. ]|$)", name, re.IGNORECASE):
+        return VAGUE_BSD
     short = re.split(r", |\. |; | - | \(see ", name, maxsplit=1)[0].strip(" .")
     return spdx_of_id(short) or spdx_of_name(short)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from guard.errors import LicenseError
 from guard.licenses import LicenseAction, LicensePolicy, decide
 from guard.types import Action, Owner, OwnerKind
 
@@ -29,7 +30,11 @@ class Viewpoint:
             case OwnerKind.ORGANIZATION:
                 return Action.ALLOW if owner.name == self.caller else Action.BLOCK
             case OwnerKind.LICENSED:
-                return _ACTIONS[decide(self.licenses, owner.license or "")]
+                try:
+                    return _ACTIONS[decide(self.licenses, owner.license or "")]
+                except LicenseError:
+                    # A licence that cannot be read permits nothing.
+                    return Action.BLOCK
 
     def reason(self, owner: Owner) -> str:
         """The same in words, for the ledger."""

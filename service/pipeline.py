@@ -10,7 +10,7 @@ import hmac
 import math
 import secrets
 import time
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -25,7 +25,7 @@ from service.prompt import build_prompt
 from service.release import Disposition, Finding, Release, release
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from service.accounts import Caller
     from service.engines.protocol import Chunk, EnginePrompt, Sampling
@@ -102,6 +102,9 @@ class Pipeline:
 
         Raises InvalidRequestError, EngineError or GuardUnavailableError.
         """
+        with self._refusing():
+            # Asked first too: a store that is down refuses at once, not after the engine has written for seconds.
+            await to_thread.run_sync(self._guard.ready, abandon_on_cancel=True)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -125,7 +128,7 @@ class Pipeline:
         prompt = await build_prompt(self._engine, text, request.suffix, budget, cache_key=self._cache_key(org))
         generation = await self._generate(prompt, _varied(request.sampling, number))
         query = GuardQuery(text=generation.text, caller=org, prefix=text, policy=request.caller.policy)
-        try:
+        with self._refusing():
             # A check only reads, so a caller who has gone need not be waited for ...
             released = await to_thread.run_sync(release, query, self._guard, abandon_on_cancel=True)
             record = LedgerRecord(
@@ -140,11 +143,6 @@ class Pipeline:
             )
             # ... but an entry once begun is written to its end, and before anything leaves.
             await to_thread.run_sync(self._ledger.append, record)
-        except RefusalError as error:
-            # The one place where the guard's refusal becomes the service's: nothing leaves.
-            self._counters.increment("refusals")
-            message = f"{type(error).__name__}: {error}"
-            raise GuardUnavailableError(message) from error
         self._note(generation, released)
         return Choice(
             text=released.text,
@@ -179,6 +177,16 @@ class Pipeline:
             raise EngineTimeoutError(message) from None
         return Generation("".join(texts), tokens, finish_reason, prompt_tokens, time.monotonic() - began)
 
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """The one place where the guard's refusal becomes the service's: nothing leaves."""
+        try:
+            yield
+        except RefusalError as error:
+            self._counters.increment("refusals")
+            message = f"{type(error).__name__}: {error}"
+            raise GuardUnavailableError(message) from error
+
     def _cache_key(self, org: str) -> str:
         """What keeps an organization's cached prompts apart from others' at the engine, without naming it there."""
         return hmac.digest(self._cache_secret, org.encode(), "sha256").hex()[:32]
@@ -200,16 +208,18 @@ class Pipeline:
         """Model tokens of the released text.
 
         What was generated but kept back is not counted: its length would tell that, and how much, was kept back. The
-        price is that usage understates the engine's work; the ledger and the log have the whole.
+        price is that usage understates the engine's work; the ledger and the log have the whole. A text that stopped
+        is counted anew even when all of it leaves: the engine's own count has the end-of-text token, which a trimmed
+        text lacks, and so would tell the two apart.
         """
-        if text == generation.text:
-            return generation.tokens
         if not text:
             return 0
+        if text == generation.text and generation.finish_reason == "length":
+            return generation.tokens
         counted = await self._engine.count_tokens(text)
-        if counted is not None:
-            return counted
-        return math.ceil(generation.tokens * len(text) / len(generation.text))
+        if counted is None:
+            counted = math.ceil(generation.tokens * len(text) / len(generation.text))
+        return min(counted, generation.tokens)
 
     async def _count_prompt(self, generation: Generation, prompt: EnginePrompt) -> int:
         """Model tokens of the prompt: as the engine reported, else as it counts, else estimated from the length."""

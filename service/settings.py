@@ -65,6 +65,12 @@ class Settings(BaseSettings):
         None, ge=64, description="Window of an embedded engine, in tokens. Unset: what suits the model."
     )
 
+    fill_in_the_middle: str | None = Field(
+        None,
+        description="How the model behind the engine `openai` takes a suffix: `native` (the server does it) or a "
+        "family such as `qwen2.5-coder`. Unset: prefix only.",
+    )
+
     check_timeout: Seconds = Field(0.2, description="Seconds that the store may take to answer the guard.")
     request_timeout: Seconds = Field(60.0, description="Seconds that a generation may take.")
     prefix_characters: int = Field(

@@ -88,6 +88,8 @@ POLICIES = st.builds(
         ("MIT AND (GPL v2 or later OR BSD)", "MIT AND (GPL-2.0-or-later OR BSD-3-Clause)"),
         ("GPLv2 with Classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"),
         ("Apache-2.0+", "Apache-2.0+"),
+        ("(GPL-2.0) OR (MIT)", "GPL-2.0-only OR MIT"),
+        ("(MIT) AND (GPLv2)", "MIT AND GPL-2.0-only"),
         ("LicenseRef-acme-internal OR  MIT", "LicenseRef-acme-internal OR MIT"),
         ("DocumentRef-spdx.x:LicenseRef-y", "DocumentRef-spdx.x:LicenseRef-y"),
     ],
@@ -110,6 +112,7 @@ def test_common_spellings_become_spdx(written: str, spdx: str) -> None:
         ("MIT AND", "not an SPDX expression"),
         ("MIT WITH Apache-2.0", "not an SPDX expression"),
         ("Classpath-exception-2.0", "not an SPDX expression"),
+        ("GPL (MIT)", "is not an SPDX licence id|not an SPDX expression"),
         ("DFSG approved", "is not an SPDX licence id"),
     ],
 )

@@ -91,7 +91,8 @@ class ScriptedEngine:
             if self.stuck:
                 await asyncio.Event().wait()
             self._fail()
-            yield Chunk("", finish_reason=self.finish_reason)
+            # A model that stops has drawn one more token, the end of text.
+            yield Chunk("", tokens=int(self.finish_reason == "stop"), finish_reason=self.finish_reason)
         except BaseException:
             # Closing may take a moment and must be allowed to.
             await asyncio.sleep(0.01)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import SimpleNamespace
 
+    from guard.types import Decision
     from service.parts import Services
 
 ACME = Caller("acme", "k1", frozenset({Scope.COMPLETE}), LicensePolicy.default())
@@ -100,9 +101,26 @@ def test_nothing_leaves_when_the_guard_cannot_answer(parts: SimpleNamespace, err
     with pytest.raises(GuardUnavailableError) as caught:
         complete(parts.services, ask())
     assert "10.0.0.7" not in (caught.value.public or "10.0.0.7")
+    assert parts.engine.asked == []
     assert records(parts.services) == []
     parts.guard.error = None
     assert complete(parts.services, ask()).choices[0].text == "return 1\n"
+
+
+def test_nothing_leaves_when_the_store_goes_down_meanwhile(parts: SimpleNamespace) -> None:
+    class Falling:
+        def ready(self) -> None:
+            """Still there."""
+
+        def check(self, query: object) -> Decision:
+            del query
+            message = "down"
+            raise StoreUnavailableError(message)
+
+    with pytest.raises(GuardUnavailableError):
+        complete(replace(parts.services, guard=Falling()), ask())
+    assert len(parts.engine.asked) == 1
+    assert records(parts.services) == []
 
 
 def test_unforeseen_failure_of_the_guard_releases_nothing(parts: SimpleNamespace) -> None:

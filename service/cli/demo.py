@@ -1,0 +1,125 @@
+"""`cleanroom demo`: from nothing to a guarded completion over real organizations' code."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guard.ingest import Tree, ingest
+from guard.types import Owner
+from service.accounts import Accounts, Scope
+from service.cli.opening import engine_of, index_address, opened_accounts
+from service.cli.output import ingest_progress, out, say
+from service.cli.serve import ensure_commons, serve_settings
+from service.demo import IDIOM, ORGANIZATIONS, RESTRICTED, Project, fetch
+from service.errors import SetupError
+from service.server import claim_port
+from service.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guard.ingest import IndexAddress
+
+FOLDER = "demo"
+CALLER = ORGANIZATIONS[0].slug
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on.")] = None,
+    *,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve when everything is set up.")] = True,
+) -> None:
+    """Set up three real organizations' code, a GPL project, a key and a model, and serve."""
+    settings = load_settings(port=port)
+    # What would stop the last step is found before the long ones.
+    claim_port(settings.host, settings.port).close()
+    engine_of(settings)
+    folder = settings.home / FOLDER
+    with opened_accounts(settings) as accounts:
+        _require_demo_home(accounts, settings)
+        trees = fetch((*ORGANIZATIONS, RESTRICTED), folder / "projects", say)
+        ensure_commons(settings)
+        _index(index_address(settings), trees)
+        key_file = _accounts(accounts, folder)
+    idiom = folder / "idiom.py"
+    idiom.write_text(IDIOM, encoding="utf-8")
+    _show_next_steps(settings, trees, idiom, key_file)
+    if serve:
+        serve_settings(settings)
+
+
+def _require_demo_home(accounts: Accounts, settings: Settings) -> None:
+    others = {each.slug for each in accounts.organizations()} - {project.slug for project in ORGANIZATIONS}
+    if others:
+        message = (
+            f"{settings.home} has organizations of its own ({', '.join(sorted(others))}): set CLEANROOM_HOME to an "
+            "empty directory for the demonstration"
+        )
+        raise SetupError(message)
+
+
+def _index(address: IndexAddress, trees: dict[Project, Path]) -> None:
+    for project, tree in trees.items():
+        source = (
+            Tree.with_detected_licenses(tree, project.slug)
+            if project is RESTRICTED
+            else Tree(tree, Owner.organization(project.slug))
+        )
+        with ingest_progress(project.slug) as progress:
+            report = ingest(address, source, progress=progress)
+        say(f"indexed {project.slug}: {report.added} files added, {report.unchanged} unchanged")
+
+
+def _accounts(accounts: Accounts, folder: Path) -> Path:
+    """Add the organizations and a key for each; the demonstration keeps its keys in files, which nobody else should."""
+    known = {each.slug for each in accounts.organizations()}
+    for project in ORGANIZATIONS:
+        if project.slug not in known:
+            accounts.add_organization(project.slug)
+        path = folder / f"{project.slug}.key"
+        if not path.exists():
+            _, secret = accounts.create_key(project.slug, frozenset({Scope.COMPLETE}), "demonstration")
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(secret)
+    return folder / f"{CALLER}.key"
+
+
+def _show_next_steps(settings: Settings, trees: dict[Project, Path], idiom: Path, key_file: Path) -> None:
+    base = f"http://{settings.host}:{settings.port}/v1"
+    own, other = ORGANIZATIONS[0], ORGANIZATIONS[1]
+    out.print(
+        f"""
+A completion for {CALLER}:
+
+  curl -s {base}/completions -H "Authorization: Bearer $(cat {key_file})" \\
+    -H "Content-Type: application/json" -d '{{"prompt": "def fibonacci(n):\\n", "max_tokens": 48}}'
+
+The same from Python (pip install openai):
+
+  from openai import OpenAI
+  client = OpenAI(base_url="{base}", api_key=open("{key_file}").read())
+  answer = client.completions.create(model="any", prompt="def fibonacci(n):\\n", max_tokens=48)
+  print(answer.choices[0].text)
+
+What the guard would say if a model wrote these for {CALLER}:
+
+  cleanroom check --org {CALLER} {trees[other] / other.sample}
+    blocked: private code of {other.slug}
+  cleanroom check --org {CALLER} {trees[own] / own.sample}
+    allowed: its own code
+  cleanroom check --org {CALLER} {trees[RESTRICTED] / RESTRICTED.sample}
+    blocked: GPL-2.0-or-later
+  cleanroom check --org {CALLER} {idiom}
+    allowed: what everybody writes
+""",
+        markup=False,
+    )

@@ -1,0 +1,80 @@
+"""Opening the parts that commands need, from the settings. The one place where settings become parts."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from guard.check import Guard
+from guard.digest import Digester
+from guard.index import Index
+from guard.ingest import IndexAddress
+from guard.ledger import Ledger
+from guard.secret import load_index_key
+from guard.store import open_store
+from service.accounts import Accounts
+from service.engines.registry import create_engine
+from service.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.engines.protocol import Engine
+    from service.settings import Settings
+
+
+def prepare_home(settings: Settings) -> None:
+    """Make the home directory, for its owner only."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{settings.home} cannot be made ({error.strerror}): set CLEANROOM_HOME to a directory you may write"
+        raise SetupError(message) from error
+
+
+def index_address(settings: Settings) -> IndexAddress:
+    """Where the index is, with its key."""
+    prepare_home(settings)
+    value = settings.index_key.get_secret_value() if settings.index_key else None
+    return IndexAddress(settings.redis_url, settings.home, load_index_key(settings.home, value).secret)
+
+
+@contextmanager
+def opened_guard(settings: Settings) -> Iterator[Guard]:
+    """A guard over the index of the settings, which must be there."""
+    prepare_home(settings)
+    value = settings.index_key.get_secret_value() if settings.index_key else None
+    key = load_index_key(settings.home, value)
+    with open_store(settings.redis_url, settings.home, check_timeout=settings.check_timeout) as store:
+        yield Guard(Index(store, key, settings.home), Digester(key), prefix_characters=settings.prefix_characters)
+
+
+@contextmanager
+def opened_accounts(settings: Settings) -> Iterator[Accounts]:
+    """Organizations and keys."""
+    prepare_home(settings)
+    with Accounts(settings.database_url) as accounts:
+        yield accounts
+
+
+@contextmanager
+def opened_ledger(settings: Settings) -> Iterator[Ledger]:
+    """The ledger."""
+    prepare_home(settings)
+    with Ledger(settings.database_url) as ledger:
+        yield ledger
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The engine that the settings name, not yet started."""
+    return create_engine(
+        settings.engine,
+        settings.model,
+        home=settings.home,
+        base_url=settings.engine_url,
+        api_key=settings.engine_api_key.get_secret_value() if settings.engine_api_key else None,
+        threads=settings.engine_threads,
+        context=settings.context,
+        native_suffix=settings.fill_in_the_middle == "native",
+        fill_in_the_middle=None if settings.fill_in_the_middle == "native" else settings.fill_in_the_middle,
+    )

@@ -1,0 +1,62 @@
+"""`cleanroom serve`: the service itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from guard.commons import add_standard_library, has_commons
+from service.cli.opening import engine_of, index_address, opened_accounts, opened_guard, opened_ledger
+from service.cli.output import ingest_progress, say
+from service.parts import Services
+from service.server import claim_port
+from service.server import serve as run
+from service.settings import Settings, load_settings
+from service.telemetry import configure_logging
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(serve)
+
+
+def serve(
+    engine: Annotated[str | None, typer.Option("--engine", help="llamacpp, transformers or openai.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Path, hub name, or name on the server.")] = None,
+    engine_url: Annotated[
+        str | None, typer.Option("--engine-url", "--base-url", help="OpenAI-compatible server, for --engine openai.")
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on; 0 takes any free one.")] = None,
+) -> None:
+    """Serve completions, every one of them through the guard."""
+    serve_settings(load_settings(engine=engine, model=model, engine_url=engine_url, host=host, port=port))
+
+
+def serve_settings(settings: Settings) -> None:
+    """Serve by these settings until told to stop."""
+    configure_logging(settings.log_level, settings.log_format)
+    with claim_port(settings.host, settings.port) as listener:
+        ensure_commons(settings)
+        with (
+            opened_guard(settings) as guard,
+            opened_accounts(settings) as accounts,
+            opened_ledger(settings) as ledger,
+        ):
+            guard.ready()
+            ledger.ready()
+            services = Services(
+                settings=settings, accounts=accounts, engine=engine_of(settings), guard=guard, ledger=ledger
+            )
+            say(f"serving on http://{settings.host}:{listener.getsockname()[1]}")
+            run(services, listener)
+
+
+def ensure_commons(settings: Settings) -> None:
+    """Index the standard library as commons if this index has none yet."""
+    address = index_address(settings)
+    if not has_commons(address):
+        say("first start: indexing Python's standard library as commons")
+        with ingest_progress("standard library") as progress:
+            add_standard_library(address, progress=progress)

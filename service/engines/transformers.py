@@ -1,0 +1,250 @@
+"""Runs a hub or local model with Hugging Face transformers on a thread of its own. Knows no guard and no caller."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.engines.decoder import Decoder
+from service.engines.detokenizer import Detokenizer
+from service.engines.families import END_TOKENS, family_in
+from service.engines.packaged import packaged_model
+from service.engines.processors import physical_cores
+from service.engines.protocol import Chunk
+from service.engines.stops import StopFilter
+from service.engines.weights import packaged_weights
+from service.engines.window import require_room
+from service.errors import EngineError, EngineUnavailableError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
+
+INSTALL = "pip install 'cleanroom[transformers]'"
+EMPTY_PROMPT = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model with all that is needed to ask it. `beginning` opens every prompt, `ends` close a text."""
+
+    decoder: Decoder
+    tokenizer: Any
+    vocabulary: dict[str, int]
+    beginning: tuple[int, ...]
+    ends: frozenset[int]
+    window: int
+
+
+class TransformersEngine:
+    """transformers over one model: one generation at a time, the others wait in the order of their asking."""
+
+    name = "transformers"
+    native_suffix = False
+
+    def __init__(
+        self, model: str | None = None, *, home: Path, threads: int | None = None, context: int | None = None
+    ) -> None:
+        """`model` is a local folder, a hub id or None for the packaged model, unpacked once under `home`/models.
+
+        `threads` is by default the number of physical cores, and holds for all of torch in this process. Raises
+        SetupError for a path that does not exist and for a missing packaged model.
+        """
+        if model is None:
+            self.model = packaged_model().stem
+        else:
+            require_model(model)
+            self.model = Path(model).name if Path(model).expanduser().is_dir() else model
+        self._source = model
+        self._home = home
+        self._threads = threads or physical_cores()
+        self._context = context
+        self._loaded: LoadedModel | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self.context_window = context or 0
+        self.fill_in_the_middle: FillInTheMiddle | None = None
+
+    async def start(self) -> None:
+        """Load the model. Raises SetupError when the extra is missing or there is no such model."""
+        if self._loaded is not None:
+            return
+        self._worker = ThreadPoolExecutor(1, "transformers")
+        try:
+            loaded = await asyncio.get_running_loop().run_in_executor(self._worker, self._load)
+        except BaseException:
+            await self.close()
+            raise
+        self._loaded = loaded
+        self.context_window = loaded.window
+        self.fill_in_the_middle = family_in(loaded.vocabulary.__contains__)
+
+    def _load(self) -> LoadedModel:
+        torch, transformers = _library("torch"), _library("transformers")
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        torch.set_num_threads(self._threads)
+        source = self._source or str(packaged_weights(self._home, torch, transformers))
+        # Without AMX or AVX512 bfloat16 takes seconds to the first token; float32 is fast on every processor.
+        on_gpu = torch.cuda.is_available()
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                source, dtype="auto" if on_gpu else torch.float32, use_safetensors=True
+            )
+        except (OSError, ValueError) as error:
+            message = (
+                f"transformers cannot load the model {source!r} ({type(error).__name__}): name a folder or a hub id "
+                "with a causal language model, its tokenizer and safetensors weights"
+            )
+            raise SetupError(message) from error
+        model = model.to("cuda" if on_gpu else "cpu").eval()
+        return self._describe(Decoder(torch, transformers, model), tokenizer, model.config)
+
+    def _describe(self, decoder: Decoder, tokenizer: Any, config: Any) -> LoadedModel:  # noqa: ANN401 - untyped library
+        vocabulary = tokenizer.get_vocab()
+        ends = {vocabulary[name] for name in END_TOKENS if name in vocabulary}
+        configured = config.eos_token_id
+        ends.update(configured if isinstance(configured, list) else [configured])
+        opening = tokenizer("").input_ids[:1]
+        window = getattr(config, "max_position_embeddings", None) or self._context or 0
+        return LoadedModel(
+            decoder=decoder,
+            tokenizer=tokenizer,
+            vocabulary=vocabulary,
+            beginning=tuple(opening) if opening == [tokenizer.bos_token_id] else (),
+            ends=frozenset(end for end in ends if end is not None),
+            window=min(window, self._context or window),
+        )
+
+    async def close(self) -> None:
+        """Let the running generation end at its next token, end the thread and free the model."""
+        worker, self._worker, self._loaded = self._worker, None, None
+        if worker is not None:
+            await asyncio.to_thread(worker.shutdown, wait=True, cancel_futures=True)
+
+    async def ready(self) -> None:
+        """Raise EngineUnavailableError unless the model is loaded."""
+        self._require_loaded()
+
+    async def count_tokens(self, text: str) -> int:
+        """Number of model tokens of `text`, in which no control token is recognized."""
+        return len(_tokenize(self._require_loaded(), text))
+
+    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
+        """Stream one generation; it waits while another one runs."""
+        loaded = self._require_loaded()
+        tokens = _prompt_tokens(loaded, prompt)
+        require_room(len(tokens), sampling.max_tokens, self.context_window or len(tokens), self.model)
+        chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            for chunk in _chunks(loaded, tokens, prompt.cache_key, sampling, self._cancelled(cancelled)):
+                loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+
+        future = loop.run_in_executor(self._worker, work)
+        # However the work ends, even before it began, the consumer learns of it after the last chunk.
+        future.add_done_callback(lambda _: chunks.put_nowait(None))
+        try:
+            while (chunk := await chunks.get()) is not None:
+                yield chunk
+                if chunk.finish_reason is not None:
+                    return
+            raise _failure(future)
+        finally:
+            cancelled.set()
+            future.cancel()
+
+    def _cancelled(self, event: threading.Event) -> Callable[[], bool]:
+        return lambda: event.is_set() or self._loaded is None
+
+    def _require_loaded(self) -> LoadedModel:
+        if self._loaded is None:
+            message = f"the model {self.model} is not loaded: start the engine first"
+            raise EngineUnavailableError(message)
+        return self._loaded
+
+
+def _failure(future: asyncio.Future[None]) -> EngineError:
+    """Why a generation ended without its last chunk."""
+    error = None if future.cancelled() else future.exception()
+    if error is None:
+        return EngineUnavailableError("the engine was closed while it generated: start it again")
+    message = f"transformers failed while generating ({type(error).__name__}): see the log of the service"
+    failure = EngineError(message)
+    failure.__cause__ = error
+    return failure
+
+
+def _chunks(
+    loaded: LoadedModel, tokens: tuple[int, ...], cache_key: str, sampling: Sampling, cancelled: Callable[[], bool]
+) -> Iterator[Chunk]:
+    """The generation as chunks; without a last one when it was cancelled. Blocks between them."""
+    if sampling.max_tokens < 1:
+        yield Chunk("", 0, "length", len(tokens))
+        return
+    detokenizer = Detokenizer(lambda ids: _text(loaded, ids), tokens)
+    stops = StopFilter(sampling.stop)
+    pending = 0
+    for drawn, token in enumerate(loaded.decoder.draw(tokens, sampling, cache_key, cancelled), 1):
+        pending += 1
+        ended = token in loaded.ends
+        text = stops.feed("" if ended else detokenizer.feed(token))
+        finished = ended or drawn >= sampling.max_tokens
+        if finished and not stops.stopped:
+            text += stops.feed(detokenizer.flush())
+            text += stops.flush()
+        if finished or stops.stopped:
+            yield Chunk(text, pending, "stop" if ended or stops.stopped else "length", len(tokens))
+            return
+        if text:
+            yield Chunk(text, pending)
+            pending = 0
+
+
+def _text(loaded: LoadedModel, tokens: object) -> str:
+    text: str = loaded.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text
+
+
+def _prompt_tokens(loaded: LoadedModel, prompt: EnginePrompt) -> tuple[int, ...]:
+    """The prompt as token numbers: control tokens by name, the caller's words tokenized as mere text."""
+    tokens = list(loaded.beginning)
+    for segment in prompt.segments:
+        if segment.token is not None:
+            tokens.append(loaded.vocabulary[segment.token])
+        else:
+            tokens.extend(_tokenize(loaded, segment.text))
+    return tuple(tokens or _tokenize(loaded, EMPTY_PROMPT))
+
+
+def _tokenize(loaded: LoadedModel, text: str) -> list[int]:
+    encoded = loaded.tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
+    ids: list[int] = encoded.input_ids
+    return ids
+
+
+def require_model(model: str) -> None:
+    """Raise SetupError for what looks like a path and is not there, and for packed files."""
+    path = Path(model).expanduser()
+    if path.is_file():
+        message = f"{model!r} is a file, which transformers cannot run as it is: name its folder, or use llamacpp"
+        raise SetupError(message)
+    if not path.is_dir() and (path.is_absolute() or model.startswith((".", "~"))):
+        message = f"the model folder {model!r} does not exist: name a folder, a hub id, or none for the packaged model"
+        raise SetupError(message)
+
+
+def _library(name: str) -> Any:  # noqa: ANN401 - an optional module
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        message = f"the engine transformers needs {name}, which is not installed: run {INSTALL}"
+        raise SetupError(message) from None

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import asyncio
+import stat
+import sys
+import tempfile
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from service.engines.llamacpp import LlamaCppEngine
+from service.engines.protocol import Chunk, EnginePrompt, Sampling, Segment
+from service.errors import ContextLengthError, EngineUnavailableError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+pytestmark = pytest.mark.model
+pytest.importorskip("xllamacpp", reason="needs the extra llamacpp")
+
+FIBONACCI = "def fibonacci(n):\n    if n < 2:\n        return n\n    return"
+WINDOW = 1024
+
+
+@pytest.fixture(scope="module")
+def engine(runner: asyncio.Runner) -> Iterator[LlamaCppEngine]:
+    engine = LlamaCppEngine(context=WINDOW, slots=2)
+    runner.run(engine.start())
+    yield engine
+    runner.run(engine.close())
+
+
+async def collect(chunks: AsyncIterator[Chunk]) -> list[Chunk]:
+    return [chunk async for chunk in chunks]
+
+
+def text_of(chunks: list[Chunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
+
+async def idle(engine: LlamaCppEngine) -> None:
+    """Wait until no slot is at work; the deadline only ends a test that has failed."""
+    async with asyncio.timeout(20):
+        while await engine.active_generations():  # noqa: ASYNC110 - C++ threads set no event
+            await asyncio.sleep(0.005)
+
+
+def test_a_generation_streams_and_counts(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    chunks = runner.run(collect(engine.generate(EnginePrompt.plain(FIBONACCI), Sampling(max_tokens=12))))
+    assert len(chunks) > 3
+    assert [chunk.finish_reason for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    assert chunks[-1].finish_reason == "length"
+    assert sum(chunk.tokens for chunk in chunks) == 12
+    assert chunks[-1].prompt_tokens == runner.run(engine.count_tokens(FIBONACCI))
+    assert runner.run(engine.count_tokens(text_of(chunks))) == 12
+
+
+def test_greedy_and_seeded_draws_repeat(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    def draw(**how: Any) -> str:  # noqa: ANN401 - fields of Sampling
+        return text_of(runner.run(collect(engine.generate(prompt, Sampling(max_tokens=16, **how)))))
+
+    prompt = EnginePrompt.plain(FIBONACCI)
+    assert draw() == draw()
+    assert draw(temperature=1.5, seed=7) == draw(temperature=1.5, seed=7)
+    assert len({draw(temperature=1.5, seed=seed) for seed in range(4)}) > 1
+    assert draw(temperature=1.5, top_p=1e-6, seed=1) == draw()
+
+
+def test_the_text_ends_before_a_stop_string(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    prompt = EnginePrompt.plain(FIBONACCI)
+    whole = text_of(runner.run(collect(engine.generate(prompt, Sampling(max_tokens=16)))))
+    stop = whole[6:9]
+    chunks = runner.run(collect(engine.generate(prompt, Sampling(max_tokens=16, stop=("@@", stop)))))
+    assert text_of(chunks) == whole[: whole.index(stop)]
+    assert chunks[-1].finish_reason == "stop"
+
+
+def test_the_text_ends_at_the_models_own_end(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    question = EnginePrompt((Segment("Say yes."), Segment("<|im_end|>", "<|im_end|>"), Segment("\nYes.")))
+    chunks = runner.run(collect(engine.generate(question, Sampling(max_tokens=400))))
+    assert chunks[-1].finish_reason == "stop"
+    assert "<|" not in text_of(chunks)
+
+
+def test_characters_of_several_tokens_come_whole(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    prompt = EnginePrompt.plain("Smile: " + "😀" * 8)
+    chunks = runner.run(collect(engine.generate(prompt, Sampling(max_tokens=9))))
+    assert text_of(chunks) == "😀😀😀"
+    assert [chunk.tokens for chunk in chunks if chunk.text] == [3, 3, 3]
+
+
+def test_control_tokens_in_the_callers_words_are_mere_text(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    words = "<|im_end|>"
+    assert runner.run(engine.count_tokens(words)) > 1
+    plain = runner.run(collect(engine.generate(EnginePrompt.plain(words), Sampling(max_tokens=1))))
+    control = EnginePrompt((Segment(words, words),))
+    assert plain[-1].prompt_tokens == runner.run(engine.count_tokens(words))
+    assert runner.run(collect(engine.generate(control, Sampling(max_tokens=1))))[-1].prompt_tokens == 1
+
+
+def test_closing_the_stream_stops_the_drawing(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    async def leave() -> None:
+        stream = engine.generate(EnginePrompt.plain(FIBONACCI), Sampling(max_tokens=WINDOW - 100, temperature=1.0))
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                assert chunk.finish_reason is None
+                break
+        await idle(engine)
+        # Both slots are free again.
+        await asyncio.gather(
+            *(collect(engine.generate(EnginePrompt.plain("x = "), Sampling(max_tokens=2))) for _ in "ab")
+        )
+
+    runner.run(leave())
+
+
+def test_closing_stops_while_the_prompt_is_still_read(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    async def leave() -> None:
+        reading = asyncio.create_task(
+            collect(engine.generate(EnginePrompt.plain("number = 1\n" * 200), Sampling(max_tokens=8)))
+        )
+        while not await engine.active_generations():  # noqa: ASYNC110 - C++ threads set no event
+            await asyncio.sleep(0.005)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await idle(engine)
+        assert reading.cancelled()
+
+    runner.run(leave())
+
+
+def test_more_callers_than_slots_are_all_answered_alike(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    async def ask() -> list[list[Chunk]]:
+        return await asyncio.gather(
+            *(
+                collect(engine.generate(EnginePrompt.plain(f"def f{number}(a):\n"), Sampling(max_tokens=6)))
+                for number in range(5)
+            )
+        )
+
+    for chunks in runner.run(ask()):
+        assert sum(chunk.tokens for chunk in chunks) == 6
+        assert text_of(chunks).strip()
+
+
+def test_a_prompt_beyond_the_window_is_refused(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    assert engine.context_window == WINDOW
+    with pytest.raises(ContextLengthError, match=rf"max_tokens is 64, together \d+, but {engine.model} holds {WINDOW}"):
+        runner.run(collect(engine.generate(EnginePrompt.plain("word " * WINDOW), Sampling(max_tokens=64))))
+
+
+def test_an_empty_prompt_is_continued(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    chunks = runner.run(collect(engine.generate(EnginePrompt.plain(""), Sampling(max_tokens=3))))
+    assert sum(chunk.tokens for chunk in chunks) == 3
+
+
+def test_the_packaged_model_has_no_fill_in_the_middle(engine: LlamaCppEngine) -> None:
+    assert engine.fill_in_the_middle is None
+    assert engine.model == "SmolLM2-135M-Instruct.Q4_1"
+
+
+def test_nobody_else_reaches_the_model(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    server = engine._server
+    assert server is not None
+    folder = server._socket.parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert folder.is_relative_to(Path(tempfile.gettempdir()))
+
+    async def ask(headers: dict[str, str]) -> int:
+        transport = httpx.AsyncHTTPTransport(uds=str(server._socket))
+        async with httpx.AsyncClient(transport=transport, base_url="http://model", headers=headers) as client:
+            return (await client.post("/completion", json={"prompt": "a", "n_predict": 1})).status_code
+
+    assert runner.run(ask({})) == 401
+    assert runner.run(ask({"Authorization": "Bearer guess"})) == 401
+
+
+def listening_ports() -> set[str]:
+    """Local addresses of this network namespace's listening TCP sockets (Linux: proc(5), state 0A)."""
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    return {line.split()[1] for line in lines if line.split()[3] == "0A"}
+
+
+def threads() -> set[str]:
+    """The numbers of this process's threads, those of C libraries included."""
+    return {path.name for path in Path("/proc/self/task").iterdir()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="/proc is Linux's")
+def test_an_engine_opens_no_port_and_leaves_no_thread_or_file() -> None:
+    async def live() -> Path:
+        engine = LlamaCppEngine(context=128, slots=1)
+        await engine.start()
+        await collect(engine.generate(EnginePrompt.plain("a"), Sampling(max_tokens=2)))
+        assert listening_ports() <= ports_before
+        assert threads() > threads_before
+        assert engine._server is not None
+        folder = engine._server._socket.parent
+        await engine.close()
+        await engine.close()
+        return folder
+
+    ports_before, threads_before = listening_ports(), threads()
+    folder = asyncio.run(live())
+    assert not folder.exists()
+    assert threads() <= threads_before
+
+
+def test_an_engine_that_is_not_started_says_so() -> None:
+    async def ask() -> None:
+        engine = LlamaCppEngine()
+        with pytest.raises(EngineUnavailableError, match="not loaded"):
+            await engine.ready()
+        with pytest.raises(EngineUnavailableError, match="not loaded"):
+            await collect(engine.generate(EnginePrompt.plain("a"), Sampling()))
+
+    asyncio.run(ask())
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(SetupError, match=r"cannot load '.*broken\.gguf'"):
+        asyncio.run(LlamaCppEngine(str(path)).start())
+
+
+def test_a_missing_wheel_names_the_pip_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(SetupError, match=r"pip install 'cleanroom\[llamacpp\]'"):
+        asyncio.run(LlamaCppEngine().start())

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.engines.registry import ENGINES, create_engine
+from service.errors import SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_are_made_by_name_and_load_nothing(name: str, tmp_path: Path) -> None:
+    engine = create_engine(name, None, home=tmp_path, base_url="http://127.0.0.1:1/v1")
+    assert engine.name == name
+    assert list(tmp_path.iterdir()) == []
+    assert "torch" not in sys.modules or name != "llamacpp"
+
+
+def test_vllm_is_told_how_to_run_beside(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"run `vllm serve Qwen/Q` and use `--engine openai --base-url http"):
+        create_engine("vllm", "Qwen/Q", home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "message"),
+    [
+        ("gpt", None, "'gpt' is no engine: use one of llamacpp, transformers, openai"),
+        ("llamacpp", "/absent/model.gguf", "'/absent/model.gguf' does not exist"),
+        ("transformers", "/absent/folder", "'/absent/folder' does not exist"),
+        ("transformers", __file__, "is a file, which transformers cannot run"),
+        ("openai", None, "needs the URL of a server"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_with_the_remedy(
+    name: str, model: str | None, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SetupError, match=message):
+        create_engine(name, model, home=tmp_path)
+
+
+@pytest.mark.parametrize("url", ["", "ftp://127.0.0.1/v1", "127.0.0.1:8000", "http://", "http://a b:x/"])
+def test_a_url_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="URL"):
+        create_engine("openai", None, home=tmp_path, base_url=url)
+
+
+def test_a_fill_in_the_middle_family_can_be_named_for_a_server(tmp_path: Path) -> None:
+    engine = create_engine(
+        "openai", "Qwen/Q", home=tmp_path, base_url="http://127.0.0.1:1/v1", fill_in_the_middle="qwen2.5-coder"
+    )
+    assert engine.fill_in_the_middle is not None
+    assert engine.fill_in_the_middle.prefix == "<|fim_prefix|>"
