@@ -26,6 +26,7 @@ GAP_LIMIT = 60
 """Tokens that may be inserted or deleted between two runs of one chain."""
 RUNS_A_DOCUMENT = 64
 CHAINS_A_DOCUMENT = 4
+_ROUNDING = 1e-6
 
 Mask = NDArray[np.bool_]
 
@@ -76,7 +77,10 @@ class Chain:
 
 
 class Alignment:
-    """The seeds of one query, sorted once, from which chains are drawn under changing worths of its tokens."""
+    """The seeds of one query, sorted once, from which chains are drawn under changing worths of its tokens.
+
+    `documents` holds the ids of all documents that share a seed, int64, ascending.
+    """
 
     def __init__(self, seeds: Seeds, length: int) -> None:
         self._length = length
@@ -84,69 +88,91 @@ class Alignment:
         order = np.lexsort((seeds.queries, diagonals, seeds.documents))
         self._queries = seeds.queries[order]
         self._diagonals = diagonals[order]
-        self._documents = seeds.documents[order]
         self._exact = seeds.exact[order]
+        documents = seeds.documents[order]
+        fresh = _fresh(documents)
+        self.documents: NDArray[np.int64] = documents[fresh]
+        self._rows: NDArray[np.int64] = np.cumsum(fresh) - 1
         self._firsts, self._lasts = self._runs()
+        self._all = _Cover.of(self._rows, self._queries)
+        self._agreed = _Cover.of(self._rows[self._exact], self._queries[self._exact])
 
-    def documents(self) -> NDArray[np.int64]:
-        """Ids of all documents that share a seed, ascending."""
-        return np.unique(self._documents)
+    def chains(self, wanted: Mask, bits: Bits, literal: Bits, floor: float) -> list[Chain]:
+        """The chains that are worth `floor` bits or more, best first.
 
-    def chains(self, documents: NDArray[np.int64], bits: Bits, literal: Bits, floor: float) -> list[Chain]:
-        """The chains of these documents that are worth `floor` bits or more, best first.
-
-        `bits`: what each token of the query tells; `literal`: what it adds where it agrees to the letter.
-        Shapes (length,).
+        `wanted`: the documents to look at, a mask over `documents`. `bits`: what each token of the query tells;
+        `literal`: what it adds where it agrees to the letter; shapes (length,).
         """
-        if not len(self._queries):
-            return []
         total = np.concatenate([[0.0], np.cumsum(bits)])
-        starts, ends = self._queries[self._firsts], self._queries[self._lasts] + K
-        worth = total[np.minimum(ends, self._length)] - total[starts]
-        owners = self._documents[self._firsts]
         chains: list[Chain] = []
-        for document in _promising(owners, worth, documents, floor, float(literal.sum())):
-            runs = np.flatnonzero(owners == document)
-            runs = runs[np.argsort(-worth[runs], kind="stable")[:RUNS_A_DOCUMENT]]
-            found = [
-                Run(int(starts[i]), int(ends[i]), int(self._diagonals[self._firsts[i]]), float(worth[i])) for i in runs
-            ]
-            exact = self._exact_mask(int(document))
-            chains += _chains_of(int(document), found, total, exact, literal, floor)
+        for row in self._promising(wanted, total, literal, floor):
+            low, high = np.searchsorted(self._rows[self._firsts], [row, row + 1])
+            firsts, lasts = self._firsts[low:high], self._lasts[low:high]
+            starts, ends = self._queries[firsts], self._queries[lasts] + K
+            worth = total[ends] - total[starts]
+            best = np.argsort(-worth, kind="stable")[:RUNS_A_DOCUMENT]
+            columns = (starts[best], ends[best], self._diagonals[firsts[best]], worth[best])
+            runs = [Run(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+            chains += _chains_of(int(self.documents[row]), runs, total, self._exact_mask(row), literal, floor)
         chains.sort(key=lambda chain: -chain.bits)
         return chains
 
+    def _promising(self, wanted: Mask, total: Bits, literal: Bits, floor: float) -> list[int]:
+        """Rows of the wanted documents that could reach the floor.
+
+        No chain is worth more than all that is covered together, which is found for all documents at once.
+        """
+        count = len(self.documents)
+        literals = np.concatenate([[0.0], np.cumsum(literal)])
+        reach = self._all.worth(total, count) + self._agreed.worth(literals, count)
+        # Sums taken in another order differ in their last digits.
+        rows: list[int] = np.flatnonzero(wanted & (reach >= floor - _ROUNDING)).tolist()
+        return rows
+
     def _runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and last seed of each run: neighbours on one diagonal whose tokens touch."""
-        count = len(self._queries)
-        if not count:
-            empty = np.empty(0, dtype=np.int64)
-            return empty, empty
-        broken = (
-            (self._documents[1:] != self._documents[:-1])
-            | (self._diagonals[1:] != self._diagonals[:-1])
-            | (self._queries[1:] - self._queries[:-1] > K)
-        )
-        firsts = np.flatnonzero(np.concatenate([[True], broken]))
-        lasts = np.concatenate([firsts[1:] - 1, [count - 1]])
-        return firsts, lasts
+        broken = _fresh(self._rows)
+        broken[1:] |= self._diagonals[1:] != self._diagonals[:-1]
+        broken[1:] |= self._queries[1:] - self._queries[:-1] > K
+        firsts = np.flatnonzero(broken)
+        return firsts, np.append(firsts[1:], len(broken)) - 1
 
-    def _exact_mask(self, document: int) -> Mask:
-        low, high = np.searchsorted(self._documents, [document, document + 1])
+    def _exact_mask(self, row: int) -> Mask:
+        low, high = np.searchsorted(self._rows, [row, row + 1])
         mask = np.zeros(self._length, dtype=np.bool_)
-        for start in self._queries[low:high][self._exact[low:high]]:
+        for start in self._queries[low:high][self._exact[low:high]].tolist():
             mask[start : start + K] = True
         return mask
 
 
-def _promising(
-    owners: NDArray[np.int64], worth: Bits, documents: NDArray[np.int64], floor: float, literal: float
-) -> NDArray[np.int64]:
-    """Documents whose runs could together reach the floor: an upper bound, cheap for all at once."""
-    ids, inverse = np.unique(owners, return_inverse=True)
-    sums = np.bincount(inverse, weights=worth, minlength=len(ids))
-    reach: NDArray[np.int64] = ids[(sums + literal >= floor) & np.isin(ids, documents)]
-    return reach
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """The tokens that the seeds of each document cover, every token once: intervals [begins, ends) with their rows."""
+
+    rows: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int64], queries: NDArray[np.int64]) -> _Cover:
+        """The cover of seeds that begin at token `queries` and belong to the documents in `rows`."""
+        order = np.lexsort((queries, rows))
+        rows, begins = rows[order], queries[order]
+        ends = begins + K
+        begins[1:] = np.where(_fresh(rows)[1:], begins[1:], np.maximum(begins[1:], ends[:-1]))
+        return cls(rows, begins, ends)
+
+    def worth(self, total: Bits, count: int) -> Bits:
+        """What each of `count` documents covers is worth, by running totals of the tokens' worth; shape (count,)."""
+        gained = total[self.ends] - total[self.begins]
+        return np.bincount(self.rows, weights=gained, minlength=count).astype(np.float64)
+
+
+def _fresh(values: NDArray[np.int64]) -> Mask:
+    """Where a sorted column's value differs from the one before; shape (n,)."""
+    fresh = np.ones(len(values), dtype=np.bool_)
+    fresh[1:] = values[1:] != values[:-1]
+    return fresh
 
 
 def _chains_of(document: int, runs: list[Run], total: Bits, exact: Mask, literal: Bits, floor: float) -> list[Chain]:

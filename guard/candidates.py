@@ -14,15 +14,12 @@ import numpy as np
 
 from guard.alignment import Alignment, Chain, Mask, Seeds
 from guard.fingerprint import W
+from guard.index import owner_number
 from guard.minhash import FRAGMENT, similarity
 from guard.rarity import literal_bits, without_prose
 from guard.types import Action, MatchKind, Owner, OwnerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
     from guard.digest import Probe
     from guard.index import DocumentId, DocumentRecord, Hits, Index
     from guard.policy import Viewpoint
@@ -110,26 +107,32 @@ class Examination:
 
     def candidates(self, index: Index, view: Viewpoint, threshold: float) -> list[Candidate]:
         """What may not pass unseen: candidates for a citation or a block, each worth `threshold` bits or more."""
-        documents = np.union1d(self._alignment.documents(), self._band_documents)
-        owners = {int(document): index.owner_of(int(document)) for document in documents}
-        known = {document: owner for document, owner in owners.items() if owner is not None}
-        allowed = _ids(known, lambda owner: view.action(owner) is Action.ALLOW)
-        licensed = _ids(known, lambda o: o.kind is OwnerKind.LICENSED and view.action(o) is not Action.ALLOW)
-        private = _ids(known, lambda o: o.kind is OwnerKind.ORGANIZATION and view.action(o) is not Action.ALLOW)
-        if not len(licensed) and not len(private):
+        owners = self._owners(index)
+        allowed = {number for number, owner in owners.items() if view.action(owner) is Action.ALLOW}
+        denied = owners.keys() - allowed
+        if not denied:
             return []
-        bits, literal = self._set_aside(allowed, self._bits, self._literal)
-        found = self._significant(licensed, bits, literal, threshold)
-        if len(private):
-            public_bits, public_literal = self._set_aside(licensed, bits, literal)
-            found += self._significant(private, public_bits, public_literal, threshold)
-            bits = public_bits
-        aligned = [self._aligned(chain, known[chain.document]) for chain in found]
-        done = {candidate.document for candidate in aligned}
-        reordered = self._reordered({d: o for d, o in known.items() if d not in done}, view, bits, threshold)
-        return aligned + reordered
+        licensed = {number for number in denied if owners[number].kind is OwnerKind.LICENSED}
+        private = denied - licensed
+        bits, literal = self._set_aside(self._held_by(allowed), self._bits, self._literal)
+        found = self._significant(self._held_by(licensed), bits, literal, threshold)
+        if private:
+            bits, public_literal = self._set_aside(self._held_by(licensed), bits, literal)
+            found += self._significant(self._held_by(private), bits, public_literal, threshold)
+        aligned = [self._aligned(chain, owners[owner_number(chain.document)]) for chain in found]
+        return aligned + self._reordered({number: owners[number] for number in denied}, found, bits, threshold)
 
-    def _set_aside(self, documents: NDArray[np.int64], bits: Bits, literal: Bits) -> tuple[Bits, Bits]:
+    def _owners(self, index: Index) -> dict[int, Owner]:
+        """Everyone who holds a document that shares a fingerprint or a band, by number; who is gone is left out."""
+        numbers = np.unique(owner_number(np.concatenate([self._alignment.documents, self._band_documents])))
+        owners = {number: index.owner(number) for number in numbers.tolist()}
+        return {number: owner for number, owner in owners.items() if owner is not None}
+
+    def _held_by(self, numbers: set[int]) -> Mask:
+        """Which of the alignment's documents belong to these owners."""
+        return np.isin(owner_number(self._alignment.documents), list(numbers))
+
+    def _set_aside(self, documents: Mask, bits: Bits, literal: Bits) -> tuple[Bits, Bits]:
         """What the tokens tell once those that stand in these documents tell nothing."""
         bits, literal = bits.copy(), literal.copy()
         for chain in self._alignment.chains(documents, self._bits, self._literal, EXONERATING_BITS):
@@ -137,7 +140,7 @@ class Examination:
             literal[chain.exact] = 0.0
         return bits, literal
 
-    def _significant(self, documents: NDArray[np.int64], bits: Bits, literal: Bits, threshold: float) -> list[Chain]:
+    def _significant(self, documents: Mask, bits: Bits, literal: Bits, threshold: float) -> list[Chain]:
         chains = self._alignment.chains(documents, bits, literal, threshold)
         return [chain for chain in chains if self._adds(chain.covered, chain.exact, bits, literal)]
 
@@ -164,36 +167,39 @@ class Examination:
         )
 
     def _reordered(
-        self, owners: dict[DocumentId, Owner], view: Viewpoint, bits: Bits, threshold: float
+        self, owners: dict[int, Owner], aligned: list[Chain], bits: Bits, threshold: float
     ) -> list[Candidate]:
-        """Fragments that share a band with a document in which no alignment was found."""
+        """Fragments that share a band with a document of these owners in which no alignment was found."""
+        held = np.isin(owner_number(self._band_documents), list(owners))
+        held &= ~np.isin(self._band_documents, [chain.document for chain in aligned])
+        held &= self._tells(bits, threshold)[self._band_rows]
         found: dict[tuple[int, int], Candidate] = {}
         fragments = self._probe.fragments
-        columns = zip(self._band_rows, self._band_documents, self._band_positions, strict=True)
-        for row, document, position in columns:
-            owner = owners.get(int(document))
-            if owner is None or view.action(owner) is Action.ALLOW or (row, document) in found:
+        columns = (self._band_rows[held], self._band_documents[held], self._band_positions[held])
+        for row, document, position in zip(*(column.tolist() for column in columns), strict=True):
+            if (row, document) in found:
                 continue
-            span = slice(int(fragments.starts[row]), int(fragments.ends[row]))
-            worth, new = float(bits[span].sum()), self._added[span]
-            if (
-                worth * REORDERED_SIMILARITY < threshold + REORDERED_BITS
-                or int(new.sum()) < min(FRAGMENT, len(new)) / 2
-            ):
-                continue
-            found[int(row), int(document)] = Candidate(
-                document=int(document),
-                owner=owner,
+            start, end = int(fragments.starts[row]), int(fragments.ends[row])
+            found[row, document] = Candidate(
+                document=document,
+                owner=owners[owner_number(document)],
                 probe=self._probe,
                 kind=MatchKind.NEAR,
-                first=span.start,
-                last=span.stop - 1,
-                covered=round(REORDERED_SIMILARITY * (span.stop - span.start)),
+                first=start,
+                last=end - 1,
+                covered=round(REORDERED_SIMILARITY * (end - start)),
                 evidence="the same statements in another order",
-                fragment=(int(row), int(position)),
+                fragment=(row, position),
             )
         return list(found.values())
 
-
-def _ids(owners: dict[DocumentId, Owner], wanted: Callable[[Owner], bool]) -> NDArray[np.int64]:
-    return np.array([document for document, owner in owners.items() if wanted(owner)], dtype=np.int64)
+    def _tells(self, bits: Bits, threshold: float) -> Mask:
+        """Which of the query's fragments would be worth enough if they were reordered copies; shape (fragments,)."""
+        fragments = self._probe.fragments
+        total = np.concatenate([[0.0], np.cumsum(bits)])
+        added = np.concatenate([[0], np.cumsum(self._added)])
+        worth = total[fragments.ends] - total[fragments.starts]
+        new = added[fragments.ends] - added[fragments.starts]
+        half = np.minimum(FRAGMENT, fragments.ends - fragments.starts) / 2
+        tells: Mask = (worth * REORDERED_SIMILARITY >= threshold + REORDERED_BITS) & (new >= half)
+        return tells

@@ -1,13 +1,18 @@
 """Python's type hints taken out of a stream, since a translation adds or drops them freely. Knows no other language.
 
 A hint is what stands between `:` and `,`, `=` or `)` in the parameters of a `def`, between `->` and `:` behind them,
-and between `:` and `=` or the line's end behind a name (`x`, `self.x`) that begins a statement.
+and between `:` and `=` or the line's end behind a name (`x`, `self.x`) that begins a statement. What is too long for
+one, has a statement in it or does not end is none: code that nobody compares must not hide behind a colon.
 """
 
 from __future__ import annotations
 
+from guard.keywords import HASH_KEYWORDS
 from guard.stream import IDENTIFIER, TokenStream
 
+HINT_LIMIT = 32
+"""Tokens of the longest hint."""
+_STATEMENT_WORDS = HASH_KEYWORDS - {"None", "True", "False"}
 _INDENT_LIMIT = 200
 _OPENERS = frozenset("([{")
 _CLOSERS = frozenset(")]}")
@@ -46,7 +51,8 @@ def _kept(stream: TokenStream, text: str) -> list[int]:
                 kept += (i, i + 1)
                 i += 2
             if i < count and symbols[i] == ":":
-                i = _hint_end(symbols, i + 1, _line_end(text, stream, i), frozenset("="))
+                end = _hint_end(symbols, i + 1, _line_end(text, stream, i), frozenset("="))
+                i = i if end is None else end
     return kept
 
 
@@ -56,26 +62,30 @@ def _signature(symbols: list[str], i: int, kept: list[int]) -> int:
     while i < count and depth:
         symbol = symbols[i]
         if symbol == ":" and depth == 1 and symbols[i - 1] == IDENTIFIER:
-            i = _hint_end(symbols, i + 1, count, frozenset(",=)"))
-            continue
+            end = _hint_end(symbols, i + 1, count, frozenset(",=)"))
+            if end is not None:
+                i = end
+                continue
         depth += (symbol in _OPENERS) - (symbol in _CLOSERS)
         kept.append(i)
         i += 1
     if i < count and symbols[i] == "->":
-        i = _hint_end(symbols, i + 1, count, frozenset(":"))
+        end = _hint_end(symbols, i + 1, count, frozenset(":"))
+        i = i if end is None else end
     return i
 
 
-def _hint_end(symbols: list[str], i: int, limit: int, ends: frozenset[str]) -> int:
-    """The first of `ends` outside brackets from `i` on, or `limit`."""
+def _hint_end(symbols: list[str], i: int, limit: int, ends: frozenset[str]) -> int | None:
+    """Where the hint that begins at `i` ends: at the first of `ends` outside brackets, or at `limit`; None if none."""
     depth = 0
-    while i < limit:
-        symbol = symbols[i]
+    for at in range(i, min(limit, i + HINT_LIMIT + 1)):
+        symbol = symbols[at]
         if depth == 0 and symbol in ends:
-            return i
+            return at
+        if symbol in _STATEMENT_WORDS:
+            return None
         depth += (symbol in _OPENERS) - (symbol in _CLOSERS)
-        i += 1
-    return limit
+    return limit if depth == 0 and limit - i <= HINT_LIMIT else None
 
 
 def _begins_line(text: str, stream: TokenStream, i: int) -> bool:
@@ -84,11 +94,11 @@ def _begins_line(text: str, stream: TokenStream, i: int) -> bool:
 
 
 def _line_end(text: str, stream: TokenStream, i: int) -> int:
-    """The first token behind `i` outside brackets on another line."""
-    depth, count = 0, len(stream)
-    while i < count:
+    """The first token behind `i` outside brackets on another line, looked for no further than a hint may reach."""
+    depth, last = 0, min(len(stream), i + HINT_LIMIT + 2)
+    while i < last:
         depth += (stream.renamed[i] in _OPENERS) - (stream.renamed[i] in _CLOSERS)
         i += 1
-        if depth <= 0 and i < count and "\n" in text[stream.ends[i - 1] : stream.starts[i]]:
+        if depth <= 0 and i < last and "\n" in text[stream.ends[i - 1] : stream.starts[i]]:
             return i
-    return count
+    return last

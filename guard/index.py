@@ -10,7 +10,7 @@ import json
 import secrets
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from redis.exceptions import ResponseError
@@ -45,6 +45,7 @@ POSTINGS_CAP = 100
 POSTINGS_A_DOCUMENT = 4
 _POSTING = 8
 _POSITION_LIMIT = (1 << 24) - 1
+_SERIAL_BITS = 24
 _BACKGROUND = "cr:background:"
 
 DocumentId = int
@@ -84,6 +85,15 @@ class DocumentRecord:
     tokens: int
     starts: NDArray[np.int32]
     signatures: NDArray[np.uint8]
+
+
+@overload
+def owner_number(document: DocumentId) -> int: ...
+@overload
+def owner_number(document: NDArray[np.int64]) -> NDArray[np.int64]: ...
+def owner_number(document: DocumentId | NDArray[np.int64]) -> int | NDArray[np.int64]:
+    """The number of the owner in a document's id, or in each of several."""
+    return document >> _SERIAL_BITS
 
 
 class Index:
@@ -136,9 +146,8 @@ class Index:
         except ValueError:
             self._garbage("postings of the wrong size")
 
-    def owner_of(self, document: DocumentId) -> Owner | None:
-        """Whose document it is; None if the owner has gone since."""
-        number = document >> 24
+    def owner(self, number: int) -> Owner | None:
+        """Whose `owner_number` this is; None if the owner has gone since."""
         if number not in self._owners:
             with self.store.refusing():
                 table = self._reader.hgetall("cr:owners")

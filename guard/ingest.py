@@ -185,7 +185,8 @@ def _outcomes(
 ) -> Iterable[list[_Outcome]]:
     chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
     jobs = jobs or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
-    if jobs == 1 or len(items) <= INLINE:
+    # A file that is known already is most likely unchanged, and hashing it is quicker than starting workers.
+    if jobs == 1 or sum(not item.known for item in items) <= INLINE:
         yield from (_ingest_chunk(tree, chunk, *opened) for chunk in chunks)
         return
     # Spawned, not forked: the parent holds connections and a lock.

@@ -32,6 +32,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from guard.errors import LedgerError
+from guard.sqlite_file import keep_private, make_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 0.8
 # Less free space than this is a full disk: SQLite's write-ahead log grows before it is folded in.
 FREE_BYTES = 16 << 20
-SQLITE_HEADER = b"SQLite format 3\0"
 # Names our lock among PostgreSQL's advisory locks.
 APPENDERS = 0x636C65616E
 URL_FORMS = "sqlite:///PATH, or postgresql+psycopg://USER:PASSWORD@HOST/NAME after `pip install 'cleanroom[postgres]'`"
@@ -84,10 +84,12 @@ class Database:
         self._file = _file(place)
         with self.refusing("opened"):
             if self._file is not None:
-                _make_private(self._file)
+                make_private(self._file)
             self._engine = _engine(place)
             if not self._made():
                 self._make()
+            if self._file is not None and os.access(self._file, os.W_OK):
+                keep_private(self._file)
 
     def close(self) -> None:
         """Close all connections."""
@@ -155,15 +157,6 @@ def _file(place: URL) -> Path | None:
     if place.get_backend_name() != "sqlite":
         return None
     return Path(str(place.database).removeprefix("file:")).absolute()
-
-
-def _make_private(path: Path) -> None:
-    """Make the file of a SQLite database with mode 0600; its write-ahead log takes over the mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600), "rb") as file:
-        # A file of another kind that was named by mistake is left as it is.
-        if file.read(len(SQLITE_HEADER)) in (b"", SQLITE_HEADER) and os.fstat(file.fileno()).st_mode & 0o077:
-            os.fchmod(file.fileno(), 0o600)
 
 
 def _engine(place: URL) -> Engine:

@@ -34,22 +34,25 @@ class Lexed:
     comments: TokenStream
 
 
-# Every quantified part is possessive or cannot fail after it has matched, so a scan is linear in the text.
+# Every quantified part is possessive or cannot fail after it has matched, so a scan is linear in the text. What runs
+# over lines takes a backslash at the very end too: failing there would send every later opening mark to the end again.
 _TRIPLE = (
-    r"""(?P<triple>(?:\b[rRbBfFuUtT]{1,2})?(?:\"{3}(?:[^"\\]|\\[\s\S]|"(?!""))*+(?:\"{3}|\Z)"""
-    r"""|'{3}(?:[^'\\]|\\[\s\S]|'(?!''))*+(?:'{3}|\Z)))"""
+    r"""(?P<triple>(?:\b[rRbBfFuUtT]{1,2})?(?:\"{3}(?:[^"\\]|\\(?:[\s\S]|\Z)|"(?!""))*+(?:\"{3}|\Z)"""
+    r"""|'{3}(?:[^'\\]|\\(?:[\s\S]|\Z)|'(?!''))*+(?:'{3}|\Z)))"""
 )
 _BLOCK = r"(?P<block>/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))"
-_TICK = r"(?P<tick>`(?:[^`\\]|\\[\s\S])*+(?:`|\Z))"
+_TICK = r"(?P<tick>`(?:[^`\\]|\\(?:[\s\S]|\Z))*+(?:`|\Z))"
 _DOUBLE = r"""(?:\b[rRbBfFuUtTL]{1,2}(?="))?"(?:[^"\\\n]|\\[\s\S])*+"?"""
 _SINGLE = r"""(?:\b[rRbBfFuUtTL]{1,2}(?='))?'(?:[^'\\\n]|\\[\s\S])*+'?"""
-# In the slash languages a lone apostrophe may be a lifetime; the bound keeps the search for its partner linear.
+# In the slash languages a lone apostrophe may be a lifetime, and in comments it is one of prose; the bound keeps the
+# search for its partner linear.
 _CHARACTERS = r"""'(?:[^'\\\n]|\\[\s\S]){0,200}+'"""
+_QUOTED = r"""\"(?:[^"\\\n]|\\[\s\S]){0,200}+\""""
 _LIFETIME = r"(?P<lifetime>(?<=[&<])'[a-z_]\w*+(?!')|'(?:static|[a-z])(?=[>,]|\s?[+>]))"
 _REST = (
     r"(?P<number>\d\w*+(?:\.\d\w*+)?)"
     r"|(?P<word>[^\W\d]\w*+)"
-    r"|(?P<skip>\s++|\\\n|['`\x00\ufeff\u200e\u200f\u202a-\u202e\u2066-\u2069])"
+    r"""|(?P<skip>\s++|\\\n|["'`\x00-\x1f\x7f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff])"""
     r"|(?P<op>->|=>|===|!==|==|!=|<=|>=|&&|\|\||::|\+\+|--|\*\*|<<|>>|:=|\?\?|\?\.|\.\.\.|[-+*/%&|^]=|//|.)"
 )
 
@@ -77,6 +80,14 @@ _SLASH_SCANNERS = (
         _REST,
     ),
 )
+# Inside a comment the marks of comments are passed over, and so are the stars that begin its lines: what stands behind
+# them is read like the rest.
+_WORDS = rf"(?P<string>{_QUOTED}|{_CHARACTERS})"
+_COMMENT_SCANNERS = {
+    Syntax.HASH: _compile(r"(?P<mark>\#[#/!*]*+|\"{3}|'{3})", _WORDS, _REST),
+    Syntax.SLASH: _compile(r"(?P<mark>//[#/!*]*+|/\*|[^\S\n]*+\n\s*+\*++|\"{3}|'{3})", _LIFETIME, _WORDS, _REST),
+}
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 _CLOSERS = frozenset(")]}")
 _STRING_BODY = re.compile(r"""^[a-zA-Z]{0,2}(\"{3}|'{3}|["'`])?(.*?)(?:\1)?$""", re.DOTALL)
 # A triple-quoted string after one of these is a value; anywhere else at the start of a line it is a docstring.
@@ -93,7 +104,7 @@ _HASH_EVIDENCE = re.compile(
 )
 _SLASH_EVIDENCE = re.compile(
     r"[;{}][ \t]*+$|^[ \t]*+//|/\*|\*/|&&|\|\||=>|\b(?:func|fn|const|let|var|public|private|static|void|new|this)\b"
-    r"|^\s*+\#(?:include|define)",
+    r"|^[ \t]*+\#(?:include|define)",
     re.MULTILINE,
 )
 
@@ -117,6 +128,7 @@ def lex(text: str, language: str | None = None, *, fragment: bool = True) -> Lex
     strings look least like code is taken, and the stream of comments is filled. Whole files are read from their start
     as they stand, and their comments are left out.
     """
+    text = _with_line_feeds(text)
     syntax = syntax_of(language, text)
     begin = _start_of_code(text, syntax) if fragment else 0
     lexer = _Lexer(text, syntax)
@@ -126,11 +138,19 @@ def lex(text: str, language: str | None = None, *, fragment: bool = True) -> Lex
     return lexer.result(with_comments=fragment)
 
 
+def _with_line_feeds(text: str) -> str:
+    """The text with a line feed first at every line's end, and not a character longer or shorter."""
+    if "\r" not in text:
+        return text
+    return _LONE_RETURN.sub("\n", text).replace("\r\n", "\n\r")
+
+
 def _start_of_code(text: str, syntax: Syntax) -> int:
     """Where code begins, if the text starts inside a multi-line string or comment; 0 if it does not."""
     if syntax is Syntax.SLASH:
         close = text.find("*/")
-        if close >= 0 and text.find("/*", 0, close) < 0:
+        # A regular expression or a pattern of files (`/a*/`, `"*/5"`) is no end of a comment: code stands before it.
+        if close >= 0 and text.find("/*", 0, close) < 0 and _codeness([text[:close]]) <= 0:
             return close + 2
         return 0
     for quote in ('"""', "'''"):
@@ -240,16 +260,11 @@ class _Lexer:
 
     def _words(self, stream: TokenStream, start: int, end: int) -> None:
         """Add text[start:end], the inside of a comment, as if it were code."""
-        for found in self.scanners[1].finditer(self.text, start, end):
+        for found in _COMMENT_SCANNERS[self.syntax].finditer(self.text, start, end):
             kind = found.lastgroup
-            if kind in ("skip", "triple", "block", "tick", "lifetime"):
+            if kind in ("skip", "mark", "lifetime"):
                 continue
             word = found.group()
-            if kind == "line":
-                # A comment mark inside the comment: read what stands behind it.
-                mark = len(word) - len(word.lstrip("#/!*"))
-                self._words(stream, found.start() + mark, found.end())
-                continue
             renamed = {"string": STRING, "number": NUMBER}.get(kind or "", word)
             if kind == "word" and word not in self.keywords:
                 renamed = IDENTIFIER
@@ -262,4 +277,4 @@ class _Lexer:
 def _string_value(raw: str) -> str:
     """A string token's text without prefix and quotes, behind one mark that no identifier has."""
     found = _STRING_BODY.match(raw)
-    return '"' + (found.group(2) if found else raw)
+    return '"' + (found.group(2) if found else raw).replace("\r", "")

@@ -5,7 +5,6 @@ Does not know what an organization or a key may do.
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
+from guard.sqlite_file import make_private
 from service.errors import AccountsUnavailableError, SetupError
 
 if TYPE_CHECKING:
@@ -74,7 +74,14 @@ def open_database(url: str) -> Engine:
         if parsed.database in {None, "", ":memory:"}:
             reason = "what SQLite keeps in memory is gone when the process ends"
             raise _unusable(reason)
-        _make_private(Path(str(parsed.database)))
+        path = Path(str(parsed.database))
+        try:
+            make_private(path)
+        except OSError as error:
+            message = (
+                f"{path} cannot be made ({error.strerror}): set CLEANROOM_HOME or CLEANROOM_LEDGER_URL to another place"
+            )
+            raise SetupError(message) from None
         event.listen(engine, "connect", _prepare_sqlite)
     with refusing(engine), engine.begin() as connection:
         for table in metadata.sorted_tables:
@@ -88,18 +95,6 @@ def _unusable(reason: str) -> SetupError:
         "postgresql+psycopg://USER:PASSWORD@HOST/NAME after `pip install 'cleanroom[postgres]'`"
     )
     return SetupError(message)
-
-
-def _make_private(path: Path) -> None:
-    """Make the file of a SQLite database before SQLite does, so that only its user can read it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
-    except OSError as error:
-        message = (
-            f"{path} cannot be made ({error.strerror}): set CLEANROOM_HOME or CLEANROOM_LEDGER_URL to another place"
-        )
-        raise SetupError(message) from None
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project as it is published: `distribution`==`version`, whose wheel has this SHA-256 and holds the file `sample`."""
+    """A project as published: `distribution`==`version`, whose wheel has this SHA-256 and holds the file `sample`."""
 
     distribution: str
     version: str

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from platformdirs import user_data_path
 
 from guard.ingest import Tree, ingest
 from guard.types import Owner
@@ -19,8 +24,6 @@ from service.server import claim_port
 from service.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from guard.ingest import IndexAddress
 
 FOLDER = "demo"
@@ -93,9 +96,18 @@ def _accounts(accounts: Accounts, folder: Path) -> Path:
     return folder / f"{CALLER}.key"
 
 
+def _command(settings: Settings) -> str:
+    """How this very command is called from the user's shell, with the home that it worked in."""
+    called = "cleanroom" if shutil.which("cleanroom") else str(Path(sys.argv[0]).absolute())
+    if settings.home != user_data_path("cleanroom"):
+        return f"CLEANROOM_HOME={shlex.quote(str(settings.home))} {called}"
+    return called
+
+
 def _show_next_steps(settings: Settings, trees: dict[Project, Path], idiom: Path, key_file: Path) -> None:
     base = f"http://{settings.host}:{settings.port}/v1"
     own, other = ORGANIZATIONS[0], ORGANIZATIONS[1]
+    command = _command(settings)
     out.print(
         f"""
 A completion for {CALLER}:
@@ -112,13 +124,13 @@ The same from Python (pip install openai):
 
 What the guard would say if a model wrote these for {CALLER}:
 
-  cleanroom check --org {CALLER} {trees[other] / other.sample}
+  {command} check --org {CALLER} {trees[other] / other.sample}
     blocked: private code of {other.slug}
-  cleanroom check --org {CALLER} {trees[own] / own.sample}
+  {command} check --org {CALLER} {trees[own] / own.sample}
     allowed: its own code
-  cleanroom check --org {CALLER} {trees[RESTRICTED] / RESTRICTED.sample}
+  {command} check --org {CALLER} {trees[RESTRICTED] / RESTRICTED.sample}
     blocked: GPL-2.0-or-later
-  cleanroom check --org {CALLER} {idiom}
+  {command} check --org {CALLER} {idiom}
     allowed: what everybody writes
 """,
         markup=False,

@@ -24,7 +24,7 @@ from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
     from service.engines.slots import Lease
@@ -116,7 +116,7 @@ class LlamaCppEngine:
         slots: Any = await self._ask("GET", "/slots")
         return sum(slot["is_processing"] for slot in slots)
 
-    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
+    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
         """Stream one generation; it waits for a slot when all are at work."""
         tokens = await self._prompt_tokens(prompt)
         require_room(len(tokens), sampling.max_tokens, self.context_window, self.model)

@@ -17,7 +17,7 @@ from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
 
@@ -128,7 +128,7 @@ class OpenAIEngine:
         """Return None: the interface has no way to count before generating."""
         return
 
-    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
+    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
         """Stream one generation. The server counts; a piece of the stream counts as one token until it has told."""
         if self.context_window:
             require_room(0, sampling.max_tokens, self.context_window, self.model)

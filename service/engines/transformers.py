@@ -22,7 +22,7 @@ from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
 
@@ -136,7 +136,7 @@ class TransformersEngine:
         """Number of model tokens of `text`, in which no control token is recognized."""
         return len(_tokenize(self._require_loaded(), text))
 
-    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
+    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
         """Stream one generation; it waits while another one runs."""
         loaded = self._require_loaded()
         tokens = _prompt_tokens(loaded, prompt)
@@ -222,7 +222,7 @@ def _prompt_tokens(loaded: LoadedModel, prompt: EnginePrompt) -> tuple[int, ...]
             tokens.append(loaded.vocabulary[segment.token])
         else:
             tokens.extend(_tokenize(loaded, segment.text))
-    return tuple(tokens or _tokenize(loaded, EMPTY_PROMPT))
+    return tuple(tokens or _tokenize(loaded, EMPTY_PROMPT) or sorted(loaded.ends)[:1])
 
 
 def _tokenize(loaded: LoadedModel, text: str) -> list[int]:

@@ -32,7 +32,7 @@ def completion_piece(event: dict[str, object]) -> Piece:
     if not isinstance(choices, list) or not isinstance(choice, dict):
         message = "the engine's server sent an event without choices: check that its URL is a completion server's"
         raise EngineError(message)
-    text, finish = choice.get("text") or "", choice.get("finish_reason")
+    text, finish = choice.get("text", ""), choice.get("finish_reason")
     counts = usage if isinstance(usage, dict) else {}
     if not isinstance(text, str):
         message = "the engine's server sent a choice whose text is no string: check that it is a completion server"

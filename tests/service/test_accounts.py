@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.util
 import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guard.errors import OwnerError
+from guard.ledger import Ledger, LedgerRecord
 from guard.licenses import LicensePolicy
+from guard.types import Action, Decision
 from service.accounts import Accounts, Caller, Scope
 from service.errors import AccountError, AccountsUnavailableError, AuthenticationError, SetupError
 
@@ -188,3 +192,27 @@ def test_missing_extra_is_named_and_the_password_is_not() -> None:
     with pytest.raises(SetupError, match=r"pip install 'cleanroom\[postgres\]'") as caught:
         Accounts("postgresql+psycopg://cleanroom:hunter2@127.0.0.1/cleanroom")
     assert "hunter2" not in str(caught.value)
+
+
+def test_accounts_and_ledger_share_a_file_with_other_processes(tmp_path: Path) -> None:
+    """Opening the one must not drop the other's locks: a process that ends would delete the log under both."""
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    script = "import sys; from service.accounts import Accounts\nwith Accounts(sys.argv[1]) as a: a.organizations()"
+    with Ledger(url) as ledger, Accounts(url) as accounts:
+        accounts.add_organization("alder")
+        subprocess.run([sys.executable, "-c", script, url], check=True, timeout=60)
+        ledger.append(
+            LedgerRecord(
+                decision=Decision("dec_shared", Action.ALLOW),
+                org="alder",
+                key_id=None,
+                model="m",
+                surface="completions",
+                disposition="released",
+                released_characters=1,
+                generated_characters=1,
+            )
+        )
+        read = "import sys; from guard.ledger import Ledger; print(Ledger(sys.argv[1]).get('dec_shared').seq)"
+        done = subprocess.run([sys.executable, "-c", read, url], check=True, capture_output=True, timeout=60)
+    assert done.stdout.strip() == b"1"

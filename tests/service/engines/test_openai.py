@@ -33,8 +33,8 @@ def event(text: str | None = None, finish: str | None = None, **more: Any) -> by
     return f"data: {json.dumps({'choices': choices, **more}, ensure_ascii=False)}\n\n".encode()
 
 
-USAGE = {"usage": {"prompt_tokens": 5, "completion_tokens": 9}}
-WHOLE = [*map(event, TEXTS), event("", "length"), event(**USAGE), b"data: [DONE]\n\n"]
+USAGE = {"prompt_tokens": 5, "completion_tokens": 9}
+WHOLE = [*map(event, TEXTS), event("", "length"), event(usage=USAGE), b"data: [DONE]\n\n"]
 # What a model of that name answers, piece by piece of the network.
 STREAMS: dict[str, list[bytes]] = {
     "normal": WHOLE,
@@ -83,6 +83,28 @@ REFUSALS = {
 }
 
 
+async def stream(upstream: Upstream, name: str, request: Request) -> AsyncIterator[bytes]:
+    if name == "hang":
+        yield event("retu")
+        await asyncio.sleep(3600)
+    if name == "dies":
+        yield event("retu")
+        await asyncio.sleep(0.05)
+        message = "the worker dies in the middle"
+        raise ConnectionAbortedError(message)
+    if name == "endless":
+        try:
+            while not await request.is_disconnected():
+                yield event("again ")
+                await asyncio.sleep(0.001)
+        finally:
+            upstream.left.set()
+    for piece in STREAMS.get(name, []):
+        yield piece
+        # Pieces go out one by one, so that characters are really cut.
+        await asyncio.sleep(0)
+
+
 def create_upstream(upstream: Upstream) -> FastAPI:
     app = FastAPI()
 
@@ -98,28 +120,7 @@ def create_upstream(upstream: Upstream) -> FastAPI:
         upstream.bodies.append(body)
         if body["model"] in REFUSALS:
             return REFUSALS[body["model"]]()
-        return StreamingResponse(stream(body["model"], request), media_type="text/event-stream")
-
-    async def stream(name: str, request: Request) -> AsyncIterator[bytes]:
-        if name == "hang":
-            yield event("retu")
-            await asyncio.sleep(3600)
-        if name == "dies":
-            yield event("retu")
-            await asyncio.sleep(0.05)
-            message = "the worker dies in the middle"
-            raise ConnectionAbortedError(message)
-        if name == "endless":
-            try:
-                while not await request.is_disconnected():
-                    yield event("again ")
-                    await asyncio.sleep(0.001)
-            finally:
-                upstream.left.set()
-        for piece in STREAMS.get(name, []):
-            yield piece
-            # Pieces go out one by one, so that characters are really cut.
-            await asyncio.sleep(0)
+        return StreamingResponse(stream(upstream, body["model"], request), media_type="text/event-stream")
 
     return app
 
@@ -297,7 +298,7 @@ def test_a_servers_words_are_cut_short(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("model", ["too-long-vllm", "too-long-openai", "too-long-llama"])
 def test_a_prompt_too_long_for_the_server_is_the_callers_error(model: str, upstream: Upstream) -> None:
-    with pytest.raises(ContextLengthError, match="finds the prompt too long: .*shorten it") as caught:
+    with pytest.raises(ContextLengthError, match=r"finds the prompt too long: .*shorten it") as caught:
         ask(upstream, model)
     assert caught.value.param == "prompt"
 
