@@ -86,15 +86,18 @@ class Alignment:
         self._length = length
         diagonals = seeds.positions - seeds.queries
         order = np.lexsort((seeds.queries, diagonals, seeds.documents))
+        documents = seeds.documents[order]
         self._queries = seeds.queries[order]
         self._diagonals = diagonals[order]
         self._exact = seeds.exact[order]
-        documents = seeds.documents[order]
         fresh = _fresh(documents)
         self.documents: NDArray[np.int64] = documents[fresh]
         self._rows: NDArray[np.int64] = np.cumsum(fresh) - 1
         self._firsts, self._lasts = self._runs()
-        self._all = _Cover.of(self._rows, self._queries)
+        # What one chain can hold at most: no gap takes it from one band of diagonals to the next.
+        fresh[1:] |= np.diff(self._diagonals) > GAP_LIMIT
+        self._band_rows = self._rows[fresh]
+        self._bands = _Cover.of(np.cumsum(fresh) - 1, self._queries)
         self._agreed = _Cover.of(self._rows[self._exact], self._queries[self._exact])
 
     def chains(self, wanted: Mask, bits: Bits, literal: Bits, floor: float) -> list[Chain]:
@@ -118,15 +121,15 @@ class Alignment:
         return chains
 
     def _promising(self, wanted: Mask, total: Bits, literal: Bits, floor: float) -> list[int]:
-        """Rows of the wanted documents that could reach the floor.
-
-        No chain is worth more than all that is covered together, which is found for all documents at once.
-        """
-        count = len(self.documents)
+        """Rows of the wanted documents that could reach the floor, by bounds that are found for all at once."""
         literals = np.concatenate([[0.0], np.cumsum(literal)])
-        reach = self._all.worth(total, count) + self._agreed.worth(literals, count)
+        agreed = self._agreed.worth(literals, len(self.documents))[self._band_rows]
+        count = len(self._band_rows)
+        reach = self._bands.worth(total, count) + np.minimum(agreed, self._bands.worth(literals, count))
         # Sums taken in another order differ in their last digits.
-        rows: list[int] = np.flatnonzero(wanted & (reach >= floor - _ROUNDING)).tolist()
+        able = np.zeros(len(self.documents), dtype=np.bool_)
+        able[self._band_rows[reach >= floor - _ROUNDING]] = True
+        rows: list[int] = np.flatnonzero(able & wanted).tolist()
         return rows
 
     def _runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -147,25 +150,25 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
-    """The tokens that the seeds of each document cover, every token once: intervals [begins, ends) with their rows."""
+    """The tokens that groups of seeds cover, every token once a group: intervals [begins, ends), each of one group."""
 
-    rows: NDArray[np.int64]
+    groups: NDArray[np.int64]
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: NDArray[np.int64], queries: NDArray[np.int64]) -> _Cover:
-        """The cover of seeds that begin at token `queries` and belong to the documents in `rows`."""
-        order = np.lexsort((queries, rows))
-        rows, begins = rows[order], queries[order]
+    def of(cls, groups: NDArray[np.int64], queries: NDArray[np.int64]) -> _Cover:
+        """The cover of seeds that begin at token `queries`; `groups` are numbered from 0."""
+        order = np.lexsort((queries, groups))
+        groups, begins = groups[order], queries[order]
         ends = begins + K
-        begins[1:] = np.where(_fresh(rows)[1:], begins[1:], np.maximum(begins[1:], ends[:-1]))
-        return cls(rows, begins, ends)
+        begins[1:] = np.where(_fresh(groups)[1:], begins[1:], np.maximum(begins[1:], ends[:-1]))
+        return cls(groups, begins, ends)
 
     def worth(self, total: Bits, count: int) -> Bits:
-        """What each of `count` documents covers is worth, by running totals of the tokens' worth; shape (count,)."""
+        """What each of `count` groups covers is worth, by running totals of the tokens' worth; shape (count,)."""
         gained = total[self.ends] - total[self.begins]
-        return np.bincount(self.rows, weights=gained, minlength=count).astype(np.float64)
+        return np.bincount(self.groups, weights=gained, minlength=count).astype(np.float64)
 
 
 def _fresh(values: NDArray[np.int64]) -> Mask:

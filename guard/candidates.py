@@ -123,10 +123,9 @@ class Examination:
         return aligned + self._reordered({number: owners[number] for number in denied}, found, bits, threshold)
 
     def _owners(self, index: Index) -> dict[int, Owner]:
-        """Everyone who holds a document that shares a fingerprint or a band, by number; who is gone is left out."""
+        """Everyone who holds a document that shares a fingerprint or a band, by number."""
         numbers = np.unique(owner_number(np.concatenate([self._alignment.documents, self._band_documents])))
-        owners = {number: index.owner(number) for number in numbers.tolist()}
-        return {number: owner for number, owner in owners.items() if owner is not None}
+        return {number: index.owner(number) for number in numbers.tolist()}
 
     def _held_by(self, numbers: set[int]) -> Mask:
         """Which of the alignment's documents belong to these owners."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from guard.candidates import Candidate, Examination
+from guard.errors import StoreUnavailableError
 from guard.licenses import LicensePolicy
 from guard.policy import Viewpoint, strictest
 from guard.types import Action, Decision, Match, MatchKind
@@ -31,6 +32,8 @@ SIGNIFICANT_BITS = 34.0
 """Bits beyond log2 of the indexed tokens that make a match significant: 2**-34 chance matches a query token, the bound
 of Karlin & Altschul 1990 under which a thousand times more code raises the threshold by ten bits."""
 PREFIX_CHARACTERS = 8_000
+LOOKUPS = 3
+"""Tries to see one state of the index: a document that is being replaced has new postings at the next look."""
 MATCHES = 8
 """Matches a decision names, the strongest first."""
 
@@ -68,14 +71,16 @@ class Guard:
         started = time.perf_counter()
         prefix = _tail(query.prefix, self._prefix_characters)
         probes = self._digester.probes(prefix + query.text, query.language)
-        hits = self._index.lookup(_names(probes))
         view = Viewpoint(query.caller, query.policy)
-        candidates: list[Candidate] = []
-        for probe, own_hits in zip(probes, _split(probes, hits), strict=True):
-            background = self._background(probe.syntax, hits.version)
-            examination = Examination(probe, own_hits, background, boundary=len(prefix))
-            candidates += examination.candidates(self._index, view, _threshold(hits.tokens))
-        records = self._index.records({candidate.document for candidate in candidates})
+        for _ in range(LOOKUPS):
+            hits = self._index.lookup(_names(probes))
+            candidates = self._candidates(probes, hits, view, len(prefix))
+            records = self._index.records({candidate.document for candidate in candidates})
+            if all(candidate.document in records for candidate in candidates):
+                break
+        else:
+            message = "the index names documents that it has no record of: run `cleanroom index verify --mend`"
+            raise StoreUnavailableError(message)
         matches = _matches(candidates, records, view, len(prefix), len(query.text))
         return Decision(
             id=f"dec_{secrets.token_hex(12)}",
@@ -85,6 +90,14 @@ class Guard:
             guard_ms=(time.perf_counter() - started) * 1000,
             index_version=hits.version,
         )
+
+    def _candidates(self, probes: tuple[Probe, ...], hits: Hits, view: Viewpoint, boundary: int) -> list[Candidate]:
+        candidates: list[Candidate] = []
+        for probe, own_hits in zip(probes, _split(probes, hits), strict=True):
+            background = self._background(probe.syntax, hits.version)
+            examination = Examination(probe, own_hits, background, boundary=boundary)
+            candidates += examination.candidates(self._index, view, _threshold(hits.tokens))
+        return candidates
 
     def _background(self, syntax: Syntax, version: int) -> Background:
         """The background model; looked for again after a change of the index as long as there is none."""
@@ -132,11 +145,11 @@ def _matches(
     boundary: int,
     length: int,
 ) -> tuple[Match, ...]:
-    """The confirmed candidates, strictest and strongest first; a document gone since the look-up confirms nothing."""
+    """The confirmed candidates, strictest and strongest first."""
     matches = []
     for candidate in candidates:
-        record = records.get(candidate.document)
-        if record is None or not candidate.confirmed_by(record):
+        record = records[candidate.document]
+        if not candidate.confirmed_by(record):
             continue
         span = candidate.characters(boundary, length)
         matches.append(

@@ -24,7 +24,7 @@ from guard.store import Stamp, Store
 from guard.types import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -146,13 +146,18 @@ class Index:
         except ValueError:
             self._garbage("postings of the wrong size")
 
-    def owner(self, number: int) -> Owner | None:
-        """Whose `owner_number` this is; None if the owner has gone since."""
+    def owner(self, number: int) -> Owner:
+        """Whose `owner_number` this is; code of an owner that nobody knows is refused, for it may be anyone's."""
         if number not in self._owners:
             with self.store.refusing():
                 table = self._reader.hgetall("cr:owners")
-            self._owners = {struct.unpack("<H", id_)[0]: Owner.parse(name.decode()) for id_, name in table.items()}
-        return self._owners.get(number)
+            try:
+                self._owners = {struct.unpack("<H", id_)[0]: Owner.parse(name.decode()) for id_, name in table.items()}
+            except (ValueError, OwnerError, struct.error):
+                self._garbage("an owner that is not one")
+        if number not in self._owners:
+            self._garbage(f"code of an owner ({number}) that it does not know")
+        return self._owners[number]
 
     def records(self, documents: Iterable[DocumentId]) -> dict[DocumentId, DocumentRecord]:
         """The records of those documents that are still there, in one round trip."""
@@ -165,7 +170,7 @@ class Index:
         pairs = zip(wanted, values[0::2], values[1::2], strict=True)
         try:
             return {document: _record(record, fragments) for document, record, fragments in pairs if record}
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError, struct.error):
             self._garbage("a record that is not one")
 
     def owner_id(self, owner: Owner) -> bytes:
@@ -195,12 +200,13 @@ class Index:
 
     def remove(self, owner: Owner, path: str) -> bool:
         """Remove one document, atomically; False if there is none."""
-        return bool(self._run("remove", self.owner_id(owner), path))
+        id_ = self._known_id(owner)
+        return id_ is not None and bool(self._run("remove", id_, path))
 
     def paths(self, owner: Owner) -> dict[str, bytes]:
         """The owner's documents with their keyed content hashes."""
+        id_ = self._known_id(owner)
         with self.store.refusing():
-            id_ = self._writer.hget("cr:owner-ids", str(owner))
             table = self._writer.hgetall(b"cr:paths:" + id_) if id_ else {}
         return {path.decode("utf-8", "surrogateescape"): value[3:] for path, value in table.items()}
 
@@ -212,14 +218,15 @@ class Index:
 
     def forget(self, owner: Owner) -> None:
         """Drop an owner that has no documents left; raises OwnerError if it has."""
-        if not self._run("forget", self.owner_id(owner), str(owner)):
+        id_ = self._known_id(owner)
+        if id_ is not None and not self._run("forget", id_, str(owner)):
             message = f"{owner} still has documents in the index: remove them first"
             raise OwnerError(message)
 
     def background(self, syntax: Syntax) -> Background:
         """The background model of a syntax; an empty one if none was trained."""
         with self.store.refusing():
-            data = self._writer.get(_BACKGROUND + syntax.value)
+            data = self._reader.get(_BACKGROUND + syntax.value)
         try:
             return Background.from_bytes(data) if data else Background.empty()
         except Exception as error:
@@ -230,6 +237,22 @@ class Index:
         """Store a background model for all readers of this index."""
         with self.store.refusing():
             self._writer.set(_BACKGROUND + syntax.value, background.to_bytes())
+
+    def run_all(self, script: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run one of guard.scripts for each of `calls`, in one round trip: each is atomic, all together are not."""
+        if not self._stamp:
+            self.open()
+        program = self._writer.register_script(script)
+        with self.store.refusing():
+            pipe = self._writer.pipeline(transaction=False)
+            for call in calls:
+                program(args=[self._stamp, *call], client=pipe)
+            return list(pipe.execute())
+
+    def _known_id(self, owner: Owner) -> bytes | None:
+        with self.store.refusing():
+            id_: bytes | None = self._writer.hget("cr:owner-ids", str(owner))
+        return id_
 
     def _with_id(self, index_id: str) -> Stamp:
         expected = self._expected
@@ -256,6 +279,9 @@ class Index:
 
 def _hits(reply: list[Any]) -> Hits:
     which, blobs = reply[3::2], reply[4::2]
+    if any(len(blob) % _POSTING for blob in blobs):
+        message = f"a value that is not made of postings of {_POSTING} bytes"
+        raise ValueError(message)
     postings = np.frombuffer(b"".join(blobs), dtype="<u8").astype(np.uint64)
     counts = np.array([len(blob) // _POSTING for blob in blobs], dtype=np.int64)
     return Hits(
@@ -288,6 +314,9 @@ def _tail(document: DocumentId) -> bytes:
 
 def _record(record: bytes, fragments: bytes | None) -> DocumentRecord:
     known = json.loads(record)
+    if not isinstance(known["path"], str):
+        message = "a document whose path is no text"
+        raise TypeError(message)
     count = struct.unpack_from("<H", fragments)[0] if fragments else 0
     starts = np.frombuffer(fragments or b"", dtype="<i4", count=count, offset=2 if count else 0)
     signatures = np.frombuffer(fragments or b"", dtype=np.uint8, offset=2 + 4 * count if count else 0)

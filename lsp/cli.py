@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lsp.errors import ConfigurationError
-from lsp.server import CleanroomServer
+from lsp.server import create_server
 from lsp.settings import DEFAULT_URL, KEY_VARIABLE, CommandLine
 
 app = typer.Typer()
@@ -30,4 +30,4 @@ def lsp(
         raise typer.BadParameter(str(error)) from None
     # pygls quotes the messages that it could not handle, and messages hold source text.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
-    CleanroomServer(command_line).start_io()
+    create_server(command_line).start_io()

@@ -68,8 +68,7 @@ class CleanroomServer(LanguageServer):
         self._command_line = command_line
         self._suggester: Suggester | None = None
         self._busy = 0
-        self._status = Status(busy=False, message="the server is not initialized", kind=StatusKind.INACTIVE)
-        self._register()
+        self.status = Status(busy=False, message="the server is not initialized", kind=StatusKind.INACTIVE)
 
     async def suggest(
         self, uri: str, position: types.Position, selected: types.SelectedCompletionInfo | None = None
@@ -92,56 +91,73 @@ class CleanroomServer(LanguageServer):
         current = self.documents.get(uri) is document
         return proposal if proposal and proposal.text and current else None
 
-    def _register(self) -> None:
-        self.feature(types.INITIALIZE)(self._initialize)
-        self.feature(types.INITIALIZED)(self._initialized)
-        self.feature(types.SHUTDOWN)(self._shutdown)
-        self.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(self._inline_completion)
-
-    def _initialize(self, params: types.InitializeParams) -> None:
-        """Take the editor's options; what is wrong with them is told once it listens."""
-        document = params.capabilities.text_document
-        if document is None or document.inline_completion is None:
-            # An editor that has ghost text would ask for both at every key.
-            self.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(self._completion)
+    def configure(self, options: object) -> None:
+        """Take the editor's initialization options; what is wrong with them becomes the status."""
         try:
-            settings = self._command_line.settings(params.initialization_options)
+            settings = self._command_line.settings(options)
         except LanguageServerError as error:
-            self._status = Status(busy=False, message=str(error), kind=error.kind)
+            self.status = Status(busy=False, message=str(error), kind=error.kind)
             return
         self._suggester = Suggester(settings)
-        self._status = Status(busy=False, message="", kind=StatusKind.NORMAL)
+        self.status = Status(busy=False, message="", kind=StatusKind.NORMAL)
         if settings.connection.key is None:
-            self._status = Status(busy=False, message=NO_KEY, kind=StatusKind.INACTIVE)
+            self.status = Status(busy=False, message=NO_KEY, kind=StatusKind.INACTIVE)
 
-    def _initialized(self, _: types.InitializedParams) -> None:
-        self.protocol.notify(STATUS, asdict(self._status))
-
-    async def _shutdown(self, _: None) -> None:
+    async def close(self) -> None:
+        """Close the connection to the service."""
         if self._suggester is not None:
             await self._suggester.aclose()
-
-    async def _inline_completion(self, params: types.InlineCompletionParams) -> types.InlineCompletionList:
-        selected = params.context.selected_completion_info
-        proposal = await self.suggest(params.text_document.uri, params.position, selected)
-        if proposal is None:
-            return types.InlineCompletionList([])
-        return types.InlineCompletionList([types.InlineCompletionItem(proposal.text, range=proposal.range)])
-
-    async def _completion(self, params: types.CompletionParams) -> types.CompletionList:
-        proposal = await self.suggest(params.text_document.uri, params.position)
-        # Incomplete: what fits here changes with every key.
-        return types.CompletionList(is_incomplete=True, items=[_menu_item(proposal)] if proposal else [])
 
     def _report(self, kind: StatusKind | None = None, message: str = "", *, busy: int = 0) -> None:
         """Tell the editor how things stand, if that has changed; `busy`: requests more or less under way."""
         self._busy += busy
         if kind is None:
-            kind, message = self._status.kind, self._status.message
+            kind, message = self.status.kind, self.status.message
         status = Status(self._busy > 0, message, kind)
-        if status != self._status:
-            self._status = status
+        if status != self.status:
+            self.status = status
             self.protocol.notify(STATUS, asdict(status))
+
+
+def create_server(command_line: CommandLine) -> CleanroomServer:
+    """A server with its features, ready for `start_io()`."""
+    server = CleanroomServer(command_line)
+    server.feature(types.INITIALIZE)(_initialize)
+    server.feature(types.INITIALIZED)(_initialized)
+    server.feature(types.SHUTDOWN)(_shutdown)
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline_completion)
+    return server
+
+
+# pygls hands the server to a first parameter of this name.
+def _initialize(ls: CleanroomServer, params: types.InitializeParams) -> None:
+    document = params.capabilities.text_document
+    if document is None or document.inline_completion is None:
+        # An editor that has ghost text would ask for both at every key.
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(_completion)
+    ls.configure(params.initialization_options)
+
+
+def _initialized(ls: CleanroomServer, _: types.InitializedParams) -> None:
+    ls.protocol.notify(STATUS, asdict(ls.status))
+
+
+async def _shutdown(ls: CleanroomServer, _: None) -> None:
+    await ls.close()
+
+
+async def _inline_completion(ls: CleanroomServer, params: types.InlineCompletionParams) -> types.InlineCompletionList:
+    selected = params.context.selected_completion_info
+    proposal = await ls.suggest(params.text_document.uri, params.position, selected)
+    if proposal is None:
+        return types.InlineCompletionList([])
+    return types.InlineCompletionList([types.InlineCompletionItem(proposal.text, range=proposal.range)])
+
+
+async def _completion(ls: CleanroomServer, params: types.CompletionParams) -> types.CompletionList:
+    proposal = await ls.suggest(params.text_document.uri, params.position)
+    # Incomplete: what fits here changes with every key.
+    return types.CompletionList(is_incomplete=True, items=[_menu_item(proposal)] if proposal else [])
 
 
 def _remark(proposal: Proposal) -> str:

@@ -98,7 +98,7 @@ def _check_lines(settings: Settings, file: Path) -> bool:
     ):
         for number, line in enumerate(lines, 1):
             if line.strip():
-                decision = _check_line(accounts, guard, _query(line, number), number)
+                decision = _check_line(accounts, guard, _query(line, number))
                 leaked = leaked or decision["action"] == Action.BLOCK
                 print_json(decision)
     return leaked
@@ -115,7 +115,7 @@ def _query(line: bytes, number: int) -> dict[str, Any]:
     return query
 
 
-def _check_line(accounts: Accounts, guard: Guard, query: dict[str, Any], number: int) -> dict[str, Any]:
+def _check_line(accounts: Accounts, guard: Guard, query: dict[str, Any]) -> dict[str, Any]:
     decision = guard.check(
         GuardQuery(
             text=query["text"],
@@ -125,4 +125,5 @@ def _check_line(accounts: Accounts, guard: Guard, query: dict[str, Any], number:
             policy=accounts.require_organization(query["org"]).policy,
         )
     )
-    return {**decision.to_json(), "query": query.get("id", number)}
+    # Lines are told apart by the caller's own ids, where it gives them.
+    return {**decision.to_json(), "id": query.get("id", decision.id)}

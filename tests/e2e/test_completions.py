@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import openai
 import pytest
-from conftest import ORGANIZATIONS, package_root, serving
+from e2e.served import ORGANIZATIONS, package_root, serving
 
 if TYPE_CHECKING:
-    from conftest import Home, Upstream
+    from e2e.served import Home, Upstream
 
 OWNER, OTHER = ORGANIZATIONS
 PROMPT = "def fibonacci(n):\n    "

@@ -1,0 +1,230 @@
+"""A server that answers as the service does, and an editor that drives the real language server on stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from lsprotocol import types
+from pygls.lsp.client import LanguageClient
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations at run time
+from starlette.responses import JSONResponse, Response
+
+from service.routes.connection import while_connected
+from service.routes.failures import failure
+from service.schemas import ChoiceBody, Citation, CompletionReply, ContentFilterResults, ErrorDetail, ProtectedMaterial
+from service.server import claim_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+KEY = "cr_test"
+URI = "file:///work/a.py"
+PATIENCE = 20.0
+STATUS = "cleanroom/didChangeStatus"
+COMMAND = (sys.executable, "-P", "-c", "from lsp.cli import app; app()")
+
+
+@dataclass
+class Service:
+    """Answers `text` after what `before` waits for; `response` in place of that, where it is set."""
+
+    text: str = "return n + 1\n"
+    citation: Citation | None = None
+    filtered: bool = False
+    response: Response | None = None
+    limit: int = 10**6
+    hang: threading.Event | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    left: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen; again on the port of the first time."""
+        app = FastAPI()
+        app.add_api_route("/v1/completions", self.complete, methods=["POST"], response_model=None)
+        listener = claim_port("127.0.0.1", self.port)
+        self.port = listener.getsockname()[1]
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]})
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+        self._server = None
+
+    async def complete(self, request: Request) -> Response:
+        body = await request.json()
+        self.asked.append(body)
+        self.arrived.release()
+        if self.hang is not None:
+            waiting = asyncio.to_thread(self.hang.wait, PATIENCE)
+            if await while_connected(request, waiting) is None:
+                self.left.release()
+                return Response(status_code=499)
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return _refusal(401, "invalid_api_key", "this key was revoked")
+        if len(body["prompt"]) > self.limit:
+            return _refusal(400, "context_length_exceeded", "too long for the model")
+        return self.response or self._completion()
+
+    def _completion(self) -> Response:
+        results = None
+        if self.citation is not None:
+            material = ProtectedMaterial(filtered=self.filtered, citation=self.citation)
+            results = ContentFilterResults(protected_material_code=material)
+        choice = ChoiceBody(
+            index=0,
+            text=self.text,
+            finish_reason="content_filter" if self.filtered else "stop",
+            decision="dec_1",
+            content_filter_results=results,
+        )
+        reply = CompletionReply(id="cmpl-1", created=1, model="scripted", choices=[choice])
+        return JSONResponse(reply.model_dump(), headers={"X-Cleanroom-Decision": "dec_1"})
+
+
+def _refusal(status: int, code: str, message: str) -> Response:
+    return failure(status, ErrorDetail(message=message, type="invalid_request_error", code=code))
+
+
+class Editor:
+    """A client of a language server that runs in a process of its own; its document is URI."""
+
+    def __init__(self) -> None:
+        self.client = LanguageClient("editor", "1")
+        self.statuses: list[dict[str, Any]] = []
+        self.complaints: list[str] = []
+        self.capabilities = types.ServerCapabilities()
+        self._news = asyncio.Event()
+        # pygls marks what it registers, which methods do not allow.
+        self.client.feature(STATUS)(lambda params: self._hear(params._asdict()))
+        self.client.feature(types.WINDOW_SHOW_MESSAGE)(lambda params: self.complaints.append(params.message))
+
+    def _hear(self, status: dict[str, Any]) -> None:
+        self.statuses.append(status)
+        self._news.set()
+
+    async def told(self, **expected: object) -> dict[str, Any]:
+        """The first status yet to come, or the one that stands, that has these values."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                status = self.statuses[-1] if self.statuses else {}
+                if expected.items() <= status.items():
+                    return status
+                self._news.clear()
+                await self._news.wait()
+
+    def open(self, text: str, uri: str = URI) -> None:
+        item = types.TextDocumentItem(uri, "python", 1, text)
+        self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+
+    def change(self, text: str, at: types.Range | None = None) -> None:
+        change: types.TextDocumentContentChangeEvent = types.TextDocumentContentChangeWholeDocument(text)
+        if at is not None:
+            change = types.TextDocumentContentChangePartial(at, text)
+        document = types.VersionedTextDocumentIdentifier(2, URI)
+        self.client.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
+
+    def ask(self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None) -> Any:
+        """The raw request for ghost text: a future, with the message id that cancels it."""
+        context = types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic, selected)
+        params = types.InlineCompletionParams(context, types.TextDocumentIdentifier(URI), types.Position(line, character))
+        return self.client.text_document_inline_completion(params)
+
+    async def ghost(
+        self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None
+    ) -> list[types.InlineCompletionItem]:
+        """Ghost text at a position."""
+        async with asyncio.timeout(PATIENCE):
+            answer = await asyncio.wrap_future(self.ask(line, character, selected))
+        return list(answer.items)
+
+    async def menu(self, line: int, character: int) -> list[types.CompletionItem]:
+        """Menu items at a position."""
+        params = types.CompletionParams(types.TextDocumentIdentifier(URI), types.Position(line, character))
+        async with asyncio.timeout(PATIENCE):
+            answer = await self.client.text_document_completion_async(params)
+        assert isinstance(answer, types.CompletionList)
+        return list(answer.items)
+
+
+@asynccontextmanager
+async def _edit(
+    *arguments: str,
+    options: object = None,
+    encodings: tuple[types.PositionEncodingKind, ...] = (),
+    ghost: bool = True,
+    key: str | None = KEY,
+) -> AsyncIterator[Editor]:
+    """An editor whose server was started with `arguments` and initialized with `options`."""
+    editor = Editor()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLEANROOM_")}
+    if key is not None:
+        environment["CLEANROOM_API_KEY"] = key
+    await editor.client.start_io(*COMMAND, *arguments, env=environment)
+    inline = types.InlineCompletionClientCapabilities() if ghost else None
+    capabilities = types.ClientCapabilities(
+        text_document=types.TextDocumentClientCapabilities(inline_completion=inline),
+        general=types.GeneralClientCapabilities(position_encodings=encodings or None),
+    )
+    async with asyncio.timeout(PATIENCE):
+        result = await editor.client.initialize_async(
+            types.InitializeParams(capabilities=capabilities, initialization_options=options)
+        )
+        editor.capabilities = result.capabilities
+        editor.client.initialized(types.InitializedParams())
+        try:
+            yield editor
+        finally:
+            await editor.client.shutdown_async(None)
+            editor.client.exit(None)
+            await editor.client.stop()
+    process = editor.client._server
+    assert process is not None
+    assert process.stderr is not None
+    assert (process.returncode, await process.stderr.read(), editor.complaints) == (0, b"", [])
+
+
+@pytest.fixture
+def edit() -> Callable[..., Any]:
+    """Starts an editor, for an `async with`."""
+    return _edit
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A running service."""
+    service = Service()
+    service.start()
+    yield service
+    if service.hang is not None:
+        service.hang.set()
+    service.stop()
+
+
+@pytest.fixture
+def citation() -> Citation:
+    return Citation(URL="pkg:generic/pylint#src/a.py", license="GPL-2.0-or-later")
