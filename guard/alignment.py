@@ -93,7 +93,9 @@ class Alignment:
         fresh = _fresh(documents)
         self.documents: NDArray[np.int64] = documents[fresh]
         self._rows: NDArray[np.int64] = np.cumsum(fresh) - 1
-        self._firsts, self._lasts = self._runs()
+        firsts, lasts = self._runs()
+        self._starts, self._ends = self._queries[firsts], self._queries[lasts] + K
+        self._run_diagonals, self._run_rows = self._diagonals[firsts], self._rows[firsts]
         # What one chain can hold at most: no gap takes it from one band of diagonals to the next.
         fresh[1:] |= np.diff(self._diagonals) > GAP_LIMIT
         self._band_rows = self._rows[fresh]
@@ -107,20 +109,22 @@ class Alignment:
         `literal`: what it adds where it agrees to the letter; shapes (length,).
         """
         total = np.concatenate([[0.0], np.cumsum(bits)])
+        rows = self._promising(wanted, total, literal, floor)
+        if not len(rows):
+            return []
+        worth = total[self._ends] - total[self._starts]
+        totals = total.tolist()
+        bounds = zip(rows.tolist(), *(np.searchsorted(self._run_rows, rows + i).tolist() for i in (0, 1)), strict=True)
         chains: list[Chain] = []
-        for row in self._promising(wanted, total, literal, floor):
-            low, high = np.searchsorted(self._rows[self._firsts], [row, row + 1])
-            firsts, lasts = self._firsts[low:high], self._lasts[low:high]
-            starts, ends = self._queries[firsts], self._queries[lasts] + K
-            worth = total[ends] - total[starts]
-            best = np.argsort(-worth, kind="stable")[:RUNS_A_DOCUMENT]
-            columns = (starts[best], ends[best], self._diagonals[firsts[best]], worth[best])
+        for row, low, high in bounds:
+            best = np.argsort(-worth[low:high], kind="stable")[:RUNS_A_DOCUMENT] + low
+            columns = (self._starts[best], self._ends[best], self._run_diagonals[best], worth[best])
             runs = [Run(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
-            chains += _chains_of(int(self.documents[row]), runs, total, self._exact_mask(row), literal, floor)
+            chains += _chains_of(int(self.documents[row]), runs, totals, self._exact_mask(row), literal, floor)
         chains.sort(key=lambda chain: -chain.bits)
         return chains
 
-    def _promising(self, wanted: Mask, total: Bits, literal: Bits, floor: float) -> list[int]:
+    def _promising(self, wanted: Mask, total: Bits, literal: Bits, floor: float) -> NDArray[np.int64]:
         """Rows of the wanted documents that could reach the floor, by bounds that are found for all at once."""
         literals = np.concatenate([[0.0], np.cumsum(literal)])
         agreed = self._agreed.worth(literals, len(self.documents))[self._band_rows]
@@ -129,8 +133,7 @@ class Alignment:
         # Sums taken in another order differ in their last digits.
         able = np.zeros(len(self.documents), dtype=np.bool_)
         able[self._band_rows[reach >= floor - _ROUNDING]] = True
-        rows: list[int] = np.flatnonzero(able & wanted).tolist()
-        return rows
+        return np.flatnonzero(able & wanted)
 
     def _runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and last seed of each run: neighbours on one diagonal whose tokens touch."""
@@ -138,7 +141,7 @@ class Alignment:
         broken[1:] |= self._diagonals[1:] != self._diagonals[:-1]
         broken[1:] |= self._queries[1:] - self._queries[:-1] > K
         firsts = np.flatnonzero(broken)
-        return firsts, np.append(firsts[1:], len(broken)) - 1
+        return firsts, np.append(firsts, len(broken))[1:] - 1
 
     def _exact_mask(self, row: int) -> Mask:
         low, high = np.searchsorted(self._rows, [row, row + 1])
@@ -178,11 +181,14 @@ def _fresh(values: NDArray[np.int64]) -> Mask:
     return fresh
 
 
-def _chains_of(document: int, runs: list[Run], total: Bits, exact: Mask, literal: Bits, floor: float) -> list[Chain]:
+def _chains_of(
+    document: int, runs: list[Run], total: list[float], exact: Mask, literal: Bits, floor: float
+) -> list[Chain]:
     """Draw the best chain, then the best of the runs left outside its span, and so on."""
     chains: list[Chain] = []
+    runs.sort(key=lambda run: (run.start, run.end))
     while runs and len(chains) < CHAINS_A_DOCUMENT:
-        path, score = _best_path(sorted(runs, key=lambda run: (run.start, run.end)), total)
+        path, score = _best_path(runs, total)
         covered = np.zeros(len(exact), dtype=np.bool_)
         for run in path:
             covered[run.start : run.end] = True
@@ -195,23 +201,30 @@ def _chains_of(document: int, runs: list[Run], total: Bits, exact: Mask, literal
     return chains
 
 
-def _best_path(runs: list[Run], total: Bits) -> tuple[list[Run], float]:
-    """The best chain of runs in order of their start: dynamic programming, quadratic in at most RUNS_A_DOCUMENT."""
+def _best_path(runs: list[Run], total: list[float]) -> tuple[list[Run], float]:
+    """The best chain of runs in order of their start: dynamic programming, quadratic in at most RUNS_A_DOCUMENT.
+
+    `total` has the running totals of the tokens' worth, one more than there are tokens.
+    """
     scores: list[float] = []
     before: list[int] = []
     for i, run in enumerate(runs):
-        best, link = run.bits, -1
+        best, link, diagonal = run.bits, -1, run.diagonal
         for j in range(i):
-            price = _price(runs[j], run)
+            other = runs[j]
+            # Most pairs lie too far apart; the price says so too, at ten times the cost.
+            if not -GAP_LIMIT <= diagonal - other.diagonal <= GAP_LIMIT:
+                continue
+            price = _price(other, run)
             if price is None:
                 continue
             # What two runs share counts once.
-            gained = float(total[run.end] - total[max(run.start, min(runs[j].end, run.end))])
+            gained = total[run.end] - total[max(run.start, other.end)]
             if scores[j] + gained - price > best:
                 best, link = scores[j] + gained - price, j
         scores.append(best)
         before.append(link)
-    at = int(np.argmax(scores))
+    at = max(range(len(scores)), key=scores.__getitem__)
     score, path = scores[at], []
     while at >= 0:
         path.append(runs[at])

@@ -6,8 +6,9 @@ on reading and writing. Knows the layout of guard.scripts, but no text, no key a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from redis.exceptions import ResponseError
@@ -25,7 +26,12 @@ _PAGE = 500
 _KNOWN_LIMIT = 1_000_000
 """Documents remembered to be there, so that not every posting asks for its own."""
 _POSTING = 8
+_NAME = 6
+"""Bytes of a fingerprint behind those that are its bucket's."""
 _TAIL = 5
+_PATHS = b"cr:paths:"
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(slots=True)
@@ -51,7 +57,6 @@ class AuditReport:
     half_owners: int = 0
     miscounted_tokens: int = 0
     changed: bool = False
-    _lost: set[bytes] = field(default_factory=set, repr=False)
 
     @property
     def sound(self) -> bool:
@@ -75,20 +80,20 @@ class AuditReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON."""
-        counts = {name: value for name, value in asdict(self).items() if not name.startswith("_")}
-        return {"sound": self.sound, **counts}
+        return {"sound": self.sound, **asdict(self)}
 
 
 def verify(index: Index, *, mend: bool = False) -> AuditReport:
     """Look for damage in the whole index; with `mend`, set right what can be without the sources.
 
-    What was taken twice over (a document's record and its list of postings) may need a second run to be mended.
+    A document that lost both its record and its list of postings may need a second run to be mended.
 
     Raises:
         RefusalError: the store does not answer, or holds another index.
     """
     index.open()
-    return _Audit(index, mend=mend).run()
+    with index.store.refusing():
+        return _Audit(index, mend=mend).run()
 
 
 class _Audit:
@@ -97,71 +102,71 @@ class _Audit:
     def __init__(self, index: Index, *, mend: bool) -> None:
         self._index = index
         self._mend = mend
+        # redis-py types replies as bytes or text; this client answers bytes only.
         self._writer: Any = index.store.writer
-        self._stamp = index.stamp
         self._report = AuditReport(mended=mend)
         self._present: set[bytes] = set()
-        self._scripts = {text: self._writer.register_script(text) for text in _SCRIPTS}
+        self._lost: set[bytes] = set()
 
     def run(self) -> AuditReport:
+        """Owners first, whom documents need; postings before the documents that will miss them."""
         report = self._report
-        with self._index.store.refusing():
-            (report.half_owners,) = self._ask(scripts.AUDIT_OWNERS, [()])
-            buckets, tables = self._tables()
-            self._audit_buckets(buckets)
-            version, tokens = int(self._writer.get("cr:version") or 0), 0
-            owners = self._writer.hgetall("cr:owners")
-            for table in tables:
-                tokens += self._audit_documents(table.removeprefix(b"cr:paths:"), known=table[9:] in owners)
-            self._audit_strays()
-            changes = (report.stray_documents + report.ownerless_documents) if self._mend else 0
-            (wrong,) = self._ask(scripts.AUDIT_TOKENS, [(version + changes, tokens)])
-            report.changed, report.miscounted_tokens = wrong is None, wrong or 0
+        report.half_owners = self._ask(scripts.AUDIT_OWNERS, [()])[0]
+        buckets, tables = self._tables()
+        for batch in _batches(buckets):
+            self._audit_buckets(batch)
+        version, tokens = int(self._writer.get("cr:version") or 0), 0
+        known = self._writer.hgetall("cr:owners")
+        for owner in (table.removeprefix(_PATHS) for table in tables):
+            tokens += self._audit_documents(owner) if owner in known else self._audit_ownerless(owner)
+        self._audit_strays()
+        # What mending takes out counts as a change; any other means that somebody else was at work.
+        version += (report.stray_documents + report.ownerless_documents) if self._mend else 0
+        wrong = self._ask(scripts.AUDIT_TOKENS, [(version, tokens)])[0]
+        report.changed, report.miscounted_tokens = wrong is None, wrong or 0
         return report
 
     def _tables(self) -> tuple[list[bytes], list[bytes]]:
         """The keys of all buckets of postings, at most 65,536, and of all tables of paths."""
-        found = {key for key in self._writer.scan_iter(match="cr:p*", count=_PAGE)}
-        tables = {key for key in found if key.startswith(b"cr:paths:")}
+        found = set(self._writer.scan_iter(match="cr:p*", count=_PAGE))
+        tables = {key for key in found if key.startswith(_PATHS)}
         return sorted(key for key in found - tables if key.startswith(b"cr:p:")), sorted(tables)
 
     def _audit_buckets(self, buckets: list[bytes]) -> None:
-        for batch in _batches(buckets):
-            cursors = dict.fromkeys(batch, 0)
-            while cursors:
-                pages = self._pages(cursors)
-                self._audit_postings([(key, name, value) for key, page in pages.items() for name, value in page.items()])
+        """Several buckets, a page of each at a time."""
+        cursors = dict.fromkeys(buckets, 0)
+        while cursors:
+            pipe = self._writer.pipeline(transaction=False)
+            asked = list(cursors)
+            for bucket in asked:
+                pipe.hscan(bucket, cursors[bucket], count=_PAGE)
+            values = []
+            for bucket, answer in zip(asked, pipe.execute(raise_on_error=False), strict=True):
+                cursors[bucket], page = self._page(bucket, answer)
+                values += [(bucket, name, value) for name, value in page.items()]
+            self._audit_postings(values)
+            cursors = {bucket: cursor for bucket, cursor in cursors.items() if cursor}
 
-    def _pages(self, cursors: dict[bytes, int]) -> dict[bytes, dict[bytes, bytes]]:
-        """The next page of each bucket; cursors that have come to their end are taken out."""
-        pipe = self._writer.pipeline(transaction=False)
-        asked = list(cursors.items())
-        for key, cursor in asked:
-            pipe.hscan(key, cursor, count=_PAGE)
-        pages = {}
-        for (key, _), answer in zip(asked, pipe.execute(raise_on_error=False), strict=True):
-            if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
-                self._report.malformed_postings += 1
-                if self._mend:
-                    self._writer.delete(key)
-                del cursors[key]
-                continue
-            if isinstance(answer, Exception):
-                raise answer
-            cursors[key], pages[key] = answer
-            if not cursors[key]:
-                del cursors[key]
-        return pages
+    def _page(self, bucket: bytes, answer: Any) -> tuple[int, dict[bytes, bytes]]:  # noqa: ANN401 - a reply or an error
+        """Cursor and fields of one answer; none if what stands at the bucket's key is no bucket."""
+        if isinstance(answer, ResponseError) and "WRONGTYPE" in str(answer):
+            self._report.malformed_postings += 1
+            if self._mend:
+                self._writer.delete(bucket)
+            return 0, {}
+        if isinstance(answer, Exception):
+            raise answer
+        return int(answer[0]), answer[1]
 
     def _audit_postings(self, values: list[tuple[bytes, bytes, bytes]]) -> None:
-        """Values of buckets, with bucket and field: ask again about those in which something seems wrong."""
+        """Values of buckets, each with bucket and field: ask again about those in which something seems wrong."""
         held = [_tails(value) for _, _, value in values]
         self._report.postings += sum(len(value) // _POSTING for _, _, value in values)
         gone = self._gone({tail for tails in held for tail in tails})
         suspects = [
-            (bucket, name, b"".join(tail for tail in tails if tail in gone))
+            (bucket, name, b"".join(gone.intersection(tails)))
             for (bucket, name, value), tails in zip(values, held, strict=True)
-            if not gone.isdisjoint(tails) or not value or len(value) % _POSTING or len(name) != 6  # noqa: PLR2004
+            if not gone.isdisjoint(tails) or not value or len(value) % _POSTING or len(name) != _NAME
         ]
         for batch in _batches(suspects):
             for orphans in self._ask(scripts.AUDIT_POSTINGS, batch):
@@ -169,67 +174,63 @@ class _Audit:
                 self._report.orphan_postings += max(0, orphans)
 
     def _gone(self, tails: set[bytes]) -> set[bytes]:
-        """Those documents that are not there."""
+        """Those documents of which neither record nor list of postings is there."""
         if len(self._present) > _KNOWN_LIMIT:
             self._present.clear()
-        for batch in _batches(tails - self._present):
+        unknown = tails - self._present
+        for batch in _batches(unknown):
             pipe = self._writer.pipeline(transaction=False)
             for tail in batch:
-                # A document that has lost its record alone is found, and mended, by its path.
                 pipe.exists(b"cr:d:" + tail, b"cr:s:" + tail)
             self._present.update(tail for tail, there in zip(batch, pipe.execute(), strict=True) if there)
-        return tails - self._present
+        return unknown - self._present
 
-    def _audit_documents(self, owner: bytes, *, known: bool) -> int:
+    def _audit_documents(self, owner: bytes) -> int:
         """Every document of one owner; answers how many tokens they have."""
-        tokens = 0
-        entries = self._writer.hscan_iter(b"cr:paths:" + owner, count=_PAGE)
-        for batch in _batches(path for path, _ in entries):
-            if not known:
-                self._report.ownerless_documents += len(batch)
-                if self._mend:
-                    self._ask(scripts.REMOVE, [(owner, path) for path in batch], flagged=False)
-                continue
-            arguments = [(owner, path, minhash.PERMUTATIONS, minhash.MIN_FRAGMENT) for path in batch]
-            for answer in self._ask(scripts.AUDIT_DOCUMENT, arguments):
-                if answer is not None:
-                    tokens += self._count(*answer)
+        tokens, report = 0, self._report
+        for batch in _batches(self._writer.hscan_iter(_PATHS + owner, count=_PAGE)):
+            calls = [(owner, path, minhash.PERMUTATIONS, minhash.MIN_FRAGMENT) for path, _ in batch]
+            for answer in self._ask(scripts.AUDIT_DOCUMENT, calls):
+                if answer is None:
+                    continue  # removed since
+                state, tail, size = answer
+                report.documents += 1
+                report.incomplete_documents += state == b"incomplete"
+                tokens += size
+                if state == b"lost":
+                    report.lost_documents += 1
+                    self._lost.add(tail)
         return tokens
 
-    def _count(self, state: bytes, tail: bytes, tokens: int) -> int:
-        self._report.documents += 1
-        if state == b"lost":
-            self._report.lost_documents += 1
-            self._report._lost.add(tail)
-        self._report.incomplete_documents += state == b"incomplete"
-        return tokens
+    def _audit_ownerless(self, owner: bytes) -> int:
+        """The documents of an owner whose name is lost; answers how many tokens the index keeps of them: none."""
+        for batch in _batches(self._writer.hscan_iter(_PATHS + owner, count=_PAGE)):
+            self._report.ownerless_documents += len(batch)
+            if self._mend:
+                self._index.run_all(scripts.REMOVE, [(owner, path) for path, _ in batch])
+        return 0
 
     def _audit_strays(self) -> None:
-        seen: set[bytes] = set()
+        found: set[bytes] = set()
         keys = self._writer.scan_iter(match="cr:[dsf]:*", count=_PAGE)
-        for batch in _batches(key[len(b"cr:d:") :] for key in keys):
-            tails = sorted({tail for tail in batch if len(tail) == _TAIL} - self._report._lost - seen)
+        for batch in _batches(key[-_TAIL:] for key in keys if len(key) == len(b"cr:d:") + _TAIL):
+            tails = sorted(set(batch) - self._lost - found)
             strays = self._ask(scripts.AUDIT_STRAY, [(tail,) for tail in tails])
-            found = {tail for tail, stray in zip(tails, strays, strict=True) if stray}
-            self._report.stray_documents += len(found)
-            seen |= found
+            found.update(tail for tail, stray in zip(tails, strays, strict=True) if stray)
+        self._report.stray_documents = len(found)
 
-    def _ask(self, script: str, arguments: list[tuple[Any, ...]], *, flagged: bool = True) -> list[Any]:
-        """Run one script for each of `arguments`, in one round trip."""
-        if not arguments:
-            return []
-        pipe = self._writer.pipeline(transaction=False)
-        for each in arguments:
-            self._scripts[script](args=[self._stamp, *([int(self._mend)] if flagged else []), *each], client=pipe)
-        answers: list[Any] = pipe.execute()
-        return answers
+    def _ask(self, script: str, calls: list[tuple[Any, ...]]) -> list[Any]:
+        return self._index.run_all(script, [(int(self._mend), *call) for call in calls])
 
 
-_SCRIPTS = (
-    scripts.AUDIT_OWNERS,
-    scripts.AUDIT_POSTINGS,
-    scripts.AUDIT_DOCUMENT,
-    scripts.AUDIT_STRAY,
-    scripts.AUDIT_TOKENS,
-    scripts.REMOVE,
-)
+def _tails(value: bytes) -> list[bytes]:
+    """The keys of the documents that a value's postings point to, each once."""
+    whole = len(value) // _POSTING * _POSTING
+    numbers = np.unique(np.frombuffer(value[:whole], dtype="<u8") >> np.uint64(24))
+    return [int(number).to_bytes(_TAIL, "little") for number in numbers]
+
+
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

@@ -120,8 +120,8 @@ class Index:
             self.store.initialize(self._with_id(secrets.token_hex(16)))
         self.open()
 
-    def open(self) -> None:
-        """Make sure that the store holds the index of this key, this version and this home.
+    def open(self) -> Stamp:
+        """Make sure that the store holds the index of this key, this version and this home; return its stamp.
 
         Raises:
             StoreEmptyError: it holds none, though this home had one, or none was ever made.
@@ -131,6 +131,7 @@ class Index:
         standing = self.store.require(self._with_id(bound_index(self._home) or ""))
         bind_index(self._home, standing.index_id)
         self._stamp = standing.to_bytes()
+        return standing
 
     def lookup(self, hashes: NDArray[np.uint64]) -> Hits:
         """Ask for many fingerprints in one round trip; raises what `open` raises when the index is not as it was."""

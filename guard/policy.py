@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from guard.errors import LicenseError
-from guard.errors import LicenseError
 from guard.licenses import LicenseAction, LicensePolicy, decide
 from guard.types import Action, Owner, OwnerKind
 
@@ -32,10 +31,7 @@ class Viewpoint:
                 return Action.ALLOW if owner.name == self.caller else Action.BLOCK
             case OwnerKind.LICENSED:
                 try:
-                    try:
                     return _ACTIONS[decide(self.licenses, owner.license or "")]
-                except LicenseError:
-                    return Action.BLOCK  # terms that nobody can read are not agreed to
                 except LicenseError:
                     # A licence that cannot be read permits nothing.
                     return Action.BLOCK

@@ -231,7 +231,7 @@ if #postings == 0 or #postings % 8 ~= 0 or #ARGV[4] ~= 6 then
 end
 for i = 1, #ARGV[5], 5 do
   local tail = string.sub(ARGV[5], i, i + 4)
-  gone[tail] = redis.call('EXISTS', 'cr:d:' .. tail) == 0
+  gone[tail] = redis.call('EXISTS', 'cr:d:' .. tail, 'cr:s:' .. tail) == 0
 end
 for i = 1, #postings, 8 do
   if not gone[string.sub(postings, i + 3, i + 7)] then kept[#kept + 1] = string.sub(postings, i, i + 7) end

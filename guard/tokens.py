@@ -262,9 +262,9 @@ class _Lexer:
         """Add text[start:end], the inside of a comment, as if it were code."""
         for found in _COMMENT_SCANNERS[self.syntax].finditer(self.text, start, end):
             kind = found.lastgroup
-            if kind in ("skip", "mark", "lifetime"):
+            if kind in ("skip", "mark"):
                 continue
-            word = found.group()
+            word = "'" if kind == "lifetime" else found.group()
             renamed = {"string": STRING, "number": NUMBER}.get(kind or "", word)
             if kind == "word" and word not in self.keywords:
                 renamed = IDENTIFIER

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from guard.audit import statistics, verify
-from guard.withdrawal import withdraw
 
+from guard.audit import verify
 from guard.commons import add_standard_library
 from guard.ingest import IngestReport, Tree, ingest
+from guard.inventory import statistics
+from guard.inventory import statistics
 from guard.licenses import normalize
 from guard.types import Owner
+from guard.withdrawal import withdraw
 from service.cli.opening import index_address, opened_accounts
 from service.cli.output import Json, err, ingest_progress, print_json, print_table, say
 from service.settings import load_settings

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +25,7 @@ from service.server import claim_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from concurrent.futures import Future
 
 KEY = "cr_test"
 URI = "file:///work/a.py"
@@ -34,24 +34,26 @@ STATUS = "cleanroom/didChangeStatus"
 COMMAND = (sys.executable, "-P", "-c", "from lsp.cli import app; app()")
 
 
-@dataclass
 class Service:
-    """Answers `text` after what `before` waits for; `response` in place of that, where it is set."""
+    """Answers `text`, or `response` where that is set, once `hang` is over."""
 
-    text: str = "return n + 1\n"
-    citation: Citation | None = None
-    filtered: bool = False
-    response: Response | None = None
-    limit: int = 10**6
-    hang: threading.Event | None = None
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    left: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    port: int = 0
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
+        self.port = 0
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Be as new, on the same port."""
+        self.text = "return n + 1\n"
+        self.citation: Citation | None = None
+        self.filtered = False
+        self.response: Response | None = None
+        self.limit = 10**6
+        self.hang: threading.Event | None = None
+        self.asked: list[dict[str, Any]] = []
+        self.arrived = threading.Semaphore(0)
+        self.left = threading.Semaphore(0)
 
     @property
     def url(self) -> str:
@@ -127,6 +129,39 @@ class Editor:
         self.statuses.append(status)
         self._news.set()
 
+    async def start(self, arguments: tuple[str, ...], key: str | None) -> None:
+        """Start the server."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CLEANROOM_")}
+        if key is not None:
+            environment["CLEANROOM_API_KEY"] = key
+        await self.client.start_io(*COMMAND, *arguments, env=environment)
+
+    async def initialize(
+        self, options: object = None, encodings: tuple[types.PositionEncodingKind, ...] = (), *, ghost: bool = True
+    ) -> None:
+        """Agree with the server, and wait for its first status."""
+        inline = types.InlineCompletionClientCapabilities() if ghost else None
+        capabilities = types.ClientCapabilities(
+            text_document=types.TextDocumentClientCapabilities(inline_completion=inline),
+            general=types.GeneralClientCapabilities(position_encodings=encodings or None),
+        )
+        params = types.InitializeParams(capabilities=capabilities, initialization_options=options)
+        async with asyncio.timeout(PATIENCE):
+            self.capabilities = (await self.client.initialize_async(params)).capabilities
+        self.client.initialized(types.InitializedParams())
+        await self.told(busy=False)
+
+    async def stop(self) -> None:
+        """End the server, which must have had nothing to complain of."""
+        async with asyncio.timeout(PATIENCE):
+            await self.client.shutdown_async(None)
+            self.client.exit(None)
+            await self.client.stop()  # type: ignore[no-untyped-call] # pygls has no type for it
+        process = self.client._server
+        assert process is not None
+        assert process.stderr is not None
+        assert (process.returncode, await process.stderr.read(), self.complaints) == (0, b"", [])
+
     async def told(self, **expected: object) -> dict[str, Any]:
         """The first status yet to come, or the one that stands, that has these values."""
         async with asyncio.timeout(PATIENCE):
@@ -148,18 +183,22 @@ class Editor:
         document = types.VersionedTextDocumentIdentifier(2, URI)
         self.client.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
 
-    def ask(self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None) -> Any:
-        """The raw request for ghost text: a future, with the message id that cancels it."""
+    def ask(
+        self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None, uri: str = URI
+    ) -> Future[Any]:
+        """The raw request for ghost text."""
         context = types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic, selected)
-        params = types.InlineCompletionParams(context, types.TextDocumentIdentifier(URI), types.Position(line, character))
+        params = types.InlineCompletionParams(
+            context, types.TextDocumentIdentifier(uri), types.Position(line, character)
+        )
         return self.client.text_document_inline_completion(params)
 
     async def ghost(
-        self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None
+        self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None, uri: str = URI
     ) -> list[types.InlineCompletionItem]:
         """Ghost text at a position."""
         async with asyncio.timeout(PATIENCE):
-            answer = await asyncio.wrap_future(self.ask(line, character, selected))
+            answer = await asyncio.wrap_future(self.ask(line, character, selected, uri))
         return list(answer.items)
 
     async def menu(self, line: int, character: int) -> list[types.CompletionItem]:
@@ -181,48 +220,69 @@ async def _edit(
 ) -> AsyncIterator[Editor]:
     """An editor whose server was started with `arguments` and initialized with `options`."""
     editor = Editor()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLEANROOM_")}
-    if key is not None:
-        environment["CLEANROOM_API_KEY"] = key
-    await editor.client.start_io(*COMMAND, *arguments, env=environment)
-    inline = types.InlineCompletionClientCapabilities() if ghost else None
-    capabilities = types.ClientCapabilities(
-        text_document=types.TextDocumentClientCapabilities(inline_completion=inline),
-        general=types.GeneralClientCapabilities(position_encodings=encodings or None),
-    )
-    async with asyncio.timeout(PATIENCE):
-        result = await editor.client.initialize_async(
-            types.InitializeParams(capabilities=capabilities, initialization_options=options)
-        )
-        editor.capabilities = result.capabilities
-        editor.client.initialized(types.InitializedParams())
-        try:
-            yield editor
-        finally:
-            await editor.client.shutdown_async(None)
-            editor.client.exit(None)
-            await editor.client.stop()
-    process = editor.client._server
-    assert process is not None
-    assert process.stderr is not None
-    assert (process.returncode, await process.stderr.read(), editor.complaints) == (0, b"", [])
+    await editor.start(arguments, key)
+    await editor.initialize(options, encodings, ghost=ghost)
+    try:
+        yield editor
+    finally:
+        await editor.stop()
 
 
 @pytest.fixture
 def edit() -> Callable[..., Any]:
-    """Starts an editor, for an `async with`."""
+    """Starts an editor with a server of its own, for an `async with`."""
     return _edit
 
 
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """A running service."""
+@pytest.fixture(scope="session")
+def _service() -> Iterator[Service]:
     service = Service()
     service.start()
     yield service
-    if service.hang is not None:
-        service.hang.set()
     service.stop()
+
+
+@pytest.fixture
+def service(_service: Service) -> Iterator[Service]:
+    """A running service, as if new."""
+    _service.reset()
+    yield _service
+    if _service.hang is not None:
+        _service.hang.set()
+
+
+@pytest.fixture(scope="session")
+def _runner() -> Iterator[asyncio.Runner]:
+    """One event loop for all tests: starting a language server takes longer than most of them."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def run(_runner: asyncio.Runner) -> Callable[..., object]:
+    """Runs a coroutine."""
+    return _runner.run
+
+
+@pytest.fixture(scope="session")
+def _editor(_runner: asyncio.Runner, _service: Service) -> Iterator[Editor]:
+    async def started() -> Editor:
+        editor = Editor()
+        await editor.start(("--url", _service.url), KEY)
+        await editor.initialize()
+        return editor
+
+    editor = _runner.run(started())
+    yield editor
+    _runner.run(editor.stop())
+
+
+@pytest.fixture
+def editor(_editor: Editor, service: Service) -> Editor:
+    """An editor whose server asks `service`, and which has been told nothing yet."""
+    del service
+    _editor.statuses.clear()
+    return _editor
 
 
 @pytest.fixture

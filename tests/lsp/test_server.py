@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,12 @@ from pygls.exceptions import JsonRpcException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+    from types import SimpleNamespace
 
     from service.schemas import Citation
+
+    Run = Callable[..., object]
 
 SOURCE = "def grow(n):\n    "
 
@@ -23,20 +25,15 @@ def at(line: int, character: int, end: int | None = None) -> Range:
     return Range(Position(line, character), Position(line, character if end is None else end))
 
 
-def run(scenario: Awaitable[None]) -> None:
-    asyncio.run(scenario)  # type: ignore[arg-type] # every scenario is a coroutine
-
-
-def test_ghost_text_stands_at_the_cursor(edit: Callable[..., Any], service: Any) -> None:
+def test_ghost_text_stands_at_the_cursor(run: Run, editor: SimpleNamespace, service: SimpleNamespace) -> None:
     async def scenario() -> None:
-        async with edit("--url", service.url) as editor:
-            assert editor.capabilities.inline_completion_provider
-            assert editor.capabilities.completion_provider is None
-            editor.open(SOURCE + "\n\nprint(grow(1))\n")
-            (item,) = await editor.ghost(1, 4)
-            assert (item.insert_text, item.range) == ("return n + 1\n", at(1, 4))
-            await editor.told(busy=False, kind="Normal", message="")
-            assert [status["busy"] for status in editor.statuses] == [False, True, False]
+        assert editor.capabilities.inline_completion_provider
+        assert editor.capabilities.completion_provider is None
+        editor.open(SOURCE + "\n\nprint(grow(1))\n")
+        (item,) = await editor.ghost(1, 4)
+        assert (item.insert_text, item.range) == ("return n + 1\n", at(1, 4))
+        await editor.told(busy=False, kind="Normal", message="")
+        assert [status["busy"] for status in editor.statuses] == [True, False]
         (asked,) = service.asked
         assert (asked["prompt"], asked["suffix"]) == (SOURCE, "\n\nprint(grow(1))\n")
         assert asked["stop"] == []
@@ -44,29 +41,31 @@ def test_ghost_text_stands_at_the_cursor(edit: Callable[..., Any], service: Any)
     run(scenario())
 
 
-def test_in_the_middle_of_a_line_only_the_rest_of_it_is_asked_for(edit: Callable[..., Any], service: Any) -> None:
+def test_in_the_middle_of_a_line_only_the_rest_of_it_is_asked_for(
+    run: Run, editor: SimpleNamespace, service: SimpleNamespace
+) -> None:
     async def scenario() -> None:
-        async with edit("--url", service.url) as editor:
-            editor.open("print(grow())\n")
-            assert await editor.ghost(0, 11)
+        editor.open("print(grow())\n")
+        assert await editor.ghost(0, 11)
         assert service.asked[0]["stop"] == ["\n"]
 
     run(scenario())
 
 
-def test_what_the_menu_has_selected_is_kept(edit: Callable[..., Any], service: Any) -> None:
+def test_what_the_menu_has_selected_is_kept(run: Run, editor: SimpleNamespace, service: SimpleNamespace) -> None:
     async def scenario() -> None:
         service.text = "(n)"
-        async with edit("--url", service.url) as editor:
-            editor.open("x = gr")
-            (item,) = await editor.ghost(0, 6, types.SelectedCompletionInfo(at(0, 4, 6), "grow"))
-            assert (item.insert_text, item.range) == ("grow(n)", at(0, 4, 6))
+        editor.open("x = gr")
+        (item,) = await editor.ghost(0, 6, types.SelectedCompletionInfo(at(0, 4, 6), "grow"))
+        assert (item.insert_text, item.range) == ("grow(n)", at(0, 4, 6))
         assert service.asked[0]["prompt"] == "x = grow"
 
     run(scenario())
 
 
-def test_an_editor_without_ghost_text_has_menu_items(edit: Callable[..., Any], service: Any) -> None:
+def test_an_editor_without_ghost_text_has_menu_items(
+    run: Run, edit: Callable[..., Any], service: SimpleNamespace
+) -> None:
     async def scenario() -> None:
         service.text = "\n    return n + 1\n"
         async with edit("--url", service.url, ghost=False) as editor:
@@ -80,10 +79,10 @@ def test_an_editor_without_ghost_text_has_menu_items(edit: Callable[..., Any], s
 
 @pytest.mark.parametrize(
     ("encoding", "character"),
-    [(PositionEncodingKind.Utf8, 11), (PositionEncodingKind.Utf16, 7), (PositionEncodingKind.Utf32, 6)],
+    [(PositionEncodingKind.Utf8, 11), (PositionEncodingKind.Utf16, 6), (PositionEncodingKind.Utf32, 5)],
 )
 def test_positions_are_in_the_editors_encoding(
-    edit: Callable[..., Any], service: Any, encoding: PositionEncodingKind, character: int
+    run: Run, edit: Callable[..., Any], service: SimpleNamespace, encoding: PositionEncodingKind, character: int
 ) -> None:
     # One sign outside the basic plane, one of two bytes, one of three; and a form feed, which ends no line.
     async def scenario() -> None:
@@ -93,127 +92,127 @@ def test_positions_are_in_the_editors_encoding(
             editor.change("x", at(1, character - 1, character))
             (item,) = await editor.ghost(1, character)
             assert item.range == at(1, character)
-        assert service.asked[0]["prompt"] == "a\fb\r\n\t\U0001f600\u00e4\u20acx"[:-1] + "x"
+        assert service.asked[0]["prompt"] == "a\fb\r\n\t\U0001f600\u00e4\u20acx"
         assert service.asked[0]["suffix"] == "\r\n"
 
     run(scenario())
 
 
-def test_an_undisclosed_block_is_an_empty_list_and_nothing_more(edit: Callable[..., Any], service: Any) -> None:
+def test_an_undisclosed_block_is_an_empty_list_and_nothing_more(
+    run: Run, editor: SimpleNamespace, service: SimpleNamespace
+) -> None:
     async def scenario() -> None:
         service.text = ""
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
-            assert await editor.ghost(1, 4) == []
-            await editor.told(busy=False, kind="Normal", message="")
+        editor.open(SOURCE)
+        assert await editor.ghost(1, 4) == []
+        await editor.told(busy=False, kind="Normal", message="")
 
     run(scenario())
 
 
 def test_a_disclosed_block_is_an_empty_list_and_a_status(
-    edit: Callable[..., Any], service: Any, citation: Citation
+    run: Run, editor: SimpleNamespace, service: SimpleNamespace, citation: Citation
 ) -> None:
     async def scenario() -> None:
         service.text, service.citation, service.filtered = "", citation, True
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
-            assert await editor.ghost(1, 4) == []
-            status = await editor.told(busy=False, kind="Normal")
-            for part in ("held back", "GPL-2.0-or-later", "pkg:generic/pylint#src/a.py", "dec_1"):
-                assert part in status["message"]
+        editor.open(SOURCE)
+        assert await editor.ghost(1, 4) == []
+        status = await editor.told(busy=False, kind="Normal")
+        for part in ("held back", "GPL-2.0-or-later", "pkg:generic/pylint#src/a.py", "dec_1"):
+            assert part in status["message"]
 
     run(scenario())
 
 
-def test_a_licence_that_must_be_named_is_named(edit: Callable[..., Any], service: Any, citation: Citation) -> None:
+def test_a_licence_that_must_be_named_is_named(
+    run: Run, editor: SimpleNamespace, service: SimpleNamespace, citation: Citation
+) -> None:
     async def scenario() -> None:
         service.citation = citation
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
-            assert len(await editor.ghost(1, 4)) == 1
-            status = await editor.told(busy=False)
-            assert status["message"].startswith("the suggestion matches code under GPL-2.0-or-later")
+        editor.open(SOURCE)
+        assert len(await editor.ghost(1, 4)) == 1
+        status = await editor.told(busy=False)
+        assert status["message"].startswith("the suggestion matches code under GPL-2.0-or-later")
 
     run(scenario())
 
 
-def test_the_service_goes_and_comes_back(edit: Callable[..., Any], service: Any) -> None:
+def test_the_service_goes_and_comes_back(run: Run, editor: SimpleNamespace, service: SimpleNamespace) -> None:
     async def scenario() -> None:
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
-            assert await editor.ghost(1, 4)
-            await asyncio.to_thread(service.stop)
-            assert await editor.ghost(1, 4) == []
-            status = await editor.told(busy=False, kind="Warning")
-            assert "cannot be reached" in status["message"]
-            await asyncio.to_thread(service.start)
-            assert await editor.ghost(1, 4)
-            await editor.told(busy=False, kind="Normal", message="")
+        editor.open(SOURCE)
+        assert await editor.ghost(1, 4)
+        await asyncio.to_thread(service.stop)
+        assert await editor.ghost(1, 4) == []
+        status = await editor.told(busy=False, kind="Warning")
+        assert "cannot be reached" in status["message"]
+        await asyncio.to_thread(service.start)
+        assert await editor.ghost(1, 4)
+        await editor.told(busy=False, kind="Normal", message="")
 
     run(scenario())
 
 
-def test_a_cancelled_request_is_closed_at_the_service(edit: Callable[..., Any], service: Any) -> None:
-    async def scenario() -> None:
-        service.hang = threading.Event()
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
-            answer = editor.ask(1, 4)
-            assert await asyncio.to_thread(service.arrived.acquire, timeout=20)
-            (identity,) = (key for key, future in editor.client.protocol._request_futures.items() if future is answer)
-            editor.client.cancel_request(types.CancelParams(identity))
-            with pytest.raises(JsonRpcException) as cancelled:
-                await asyncio.wrap_future(answer)
-            assert cancelled.value.code == types.LSPErrorCodes.RequestCancelled
-            assert await asyncio.to_thread(service.left.acquire, timeout=20)
-            service.hang.set()
-            service.hang = None
-            assert await editor.ghost(1, 4)
-            await editor.told(busy=False, kind="Normal", message="")
-
-    run(scenario())
-
-
-def test_a_newer_request_ends_the_older_one(edit: Callable[..., Any], service: Any) -> None:
+def test_a_cancelled_request_is_closed_at_the_service(
+    run: Run, editor: SimpleNamespace, service: SimpleNamespace
+) -> None:
     async def scenario() -> None:
         service.hang = threading.Event()
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
-            older = editor.ask(1, 4)
-            assert await asyncio.to_thread(service.arrived.acquire, timeout=20)
-            newer = editor.ask(1, 4)
-            assert (await asyncio.wrap_future(older)).items == ()
-            assert await asyncio.to_thread(service.left.acquire, timeout=20)
-            service.hang.set()
-            assert len((await asyncio.wrap_future(newer)).items) == 1
-            await editor.told(busy=False)
+        editor.open(SOURCE)
+        answer = editor.ask(1, 4)
+        assert await asyncio.to_thread(service.arrived.acquire, timeout=20)
+        (identity,) = (key for key, future in editor.client.protocol._request_futures.items() if future is answer)
+        editor.client.cancel_request(types.CancelParams(identity))
+        with pytest.raises(JsonRpcException) as cancelled:
+            await asyncio.wrap_future(answer)
+        assert cancelled.value.code == types.LSPErrorCodes.RequestCancelled
+        assert await asyncio.to_thread(service.left.acquire, timeout=20)
+        service.hang.set()
+        service.hang = None
+        assert await editor.ghost(1, 4)
+        await editor.told(busy=False, kind="Normal", message="")
 
     run(scenario())
 
 
-def test_an_answer_for_an_older_text_is_dropped(edit: Callable[..., Any], service: Any) -> None:
+def test_a_newer_request_ends_the_older_one(run: Run, editor: SimpleNamespace, service: SimpleNamespace) -> None:
     async def scenario() -> None:
         service.hang = threading.Event()
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
-            answer = editor.ask(1, 4)
-            assert await asyncio.to_thread(service.arrived.acquire, timeout=20)
-            editor.change("p", at(1, 4))
-            # An answered request shows that the change before it has arrived.
-            assert await editor.menu_of_nothing() == []
-            service.hang.set()
-            assert (await asyncio.wrap_future(answer)).items == ()
+        editor.open(SOURCE)
+        older = editor.ask(1, 4)
+        assert await asyncio.to_thread(service.arrived.acquire, timeout=20)
+        newer = editor.ask(1, 4)
+        assert (await asyncio.wrap_future(older)).items == ()
+        assert await asyncio.to_thread(service.left.acquire, timeout=20)
+        service.hang.set()
+        assert len((await asyncio.wrap_future(newer)).items) == 1
+        await editor.told(busy=False)
 
     run(scenario())
 
 
-def test_a_prompt_too_long_for_the_model_is_shortened(edit: Callable[..., Any], service: Any) -> None:
+def test_an_answer_for_an_older_text_is_dropped(run: Run, editor: SimpleNamespace, service: SimpleNamespace) -> None:
+    async def scenario() -> None:
+        service.hang = threading.Event()
+        editor.open(SOURCE)
+        answer = editor.ask(1, 4)
+        assert await asyncio.to_thread(service.arrived.acquire, timeout=20)
+        editor.change("p", at(1, 4))
+        # An answered request shows that the change before it has arrived.
+        assert await editor.ghost(0, 0, uri="file:///never/opened.py") == []
+        service.hang.set()
+        assert (await asyncio.wrap_future(answer)).items == ()
+
+    run(scenario())
+
+
+def test_a_prompt_too_long_for_the_model_is_shortened(
+    run: Run, editor: SimpleNamespace, service: SimpleNamespace
+) -> None:
     async def scenario() -> None:
         service.limit = 2500
-        async with edit("--url", service.url) as editor:
-            editor.open("x = 1\n" * 2000)
-            assert await editor.ghost(2000, 0)
-            assert await editor.ghost(2000, 0)
+        editor.open("x = 1\n" * 2000)
+        assert await editor.ghost(2000, 0)
+        assert await editor.ghost(2000, 0)
         lengths = [len(asked["prompt"]) for asked in service.asked]
         assert lengths[0] > lengths[1] > lengths[2] == lengths[3]
         assert lengths[1] > service.limit >= lengths[2]
@@ -235,15 +234,15 @@ NONSENSE: list[tuple[Response, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("response", "kind", "message"), NONSENSE, ids=range(len(NONSENSE)))
-def test_whatever_the_server_answers_is_a_status(
-    edit: Callable[..., Any], service: Any, response: Response, kind: str, message: str
-) -> None:
+def test_whatever_the_server_answers_is_a_status(run: Run, editor: SimpleNamespace, service: SimpleNamespace) -> None:
     async def scenario() -> None:
-        service.response = response
-        async with edit("--url", service.url) as editor:
-            editor.open(SOURCE)
+        editor.open(SOURCE)
+        for response, kind, message in NONSENSE:
+            service.response = response
             assert await editor.ghost(1, 4) == []
             assert message in (await editor.told(busy=False, kind=kind))["message"]
+            service.response = None
+            assert await editor.ghost(1, 4)
+            await editor.told(busy=False, kind="Normal")
 
     run(scenario())

@@ -1,0 +1,52 @@
+"""An index with a guard over it, in a test's own store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guard.check import Guard, GuardQuery
+from guard.digest import Digester
+from guard.index import Index
+from guard.licenses import LicensePolicy
+from guard.secret import IndexKey
+from guard.types import Owner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guard.store import Store
+    from guard.types import Decision
+
+KEY = IndexKey(bytes(range(32)))
+ACME = Owner.organization("acme")
+BETA = Owner.organization("beta")
+COMMONS = Owner.commons("public")
+
+
+class Indexed:
+    """An index that a home has just begun, with what it takes to fill and to ask it."""
+
+    def __init__(self, store: Store, home: Path, key: IndexKey = KEY) -> None:
+        self.store = store
+        self.home = home
+        self.index = Index(store, key, home)
+        self.index.create()
+        self.digester = Digester(key)
+        self.guard = Guard(self.index, self.digester)
+
+    def add(self, owner: Owner, path: str, text: str, language: str = "python") -> bool:
+        """Index one document; False if it stands there unchanged."""
+        return self.index.put(self.index.owner_id(owner), self.digester.digest(path, text, language))
+
+    def check(
+        self,
+        text: str,
+        caller: str = "gamma",
+        *,
+        prefix: str = "",
+        language: str | None = None,
+        policy: LicensePolicy | None = None,
+    ) -> Decision:
+        """What the guard says of `text`, generated for `caller`."""
+        query = GuardQuery(text, caller, prefix, language, policy or LicensePolicy.default())
+        return self.guard.check(query)
