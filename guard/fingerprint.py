@@ -28,6 +28,8 @@ GUARANTEE = K + W - 1
 MIN_DISTINCT = 4
 """A run of fewer distinct tokens (`0, 0, 0, 0, 0`) says nothing and is not kept."""
 _TOKEN_CACHE = 500_000
+_NAME = 8
+"""Bytes of a name, and of the run's hash that it is made from."""
 
 Hashes = NDArray[np.uint64]
 Positions = NDArray[np.int32]
@@ -53,11 +55,15 @@ class Fingerprinter:
     """Fingerprints under one index key. Safe to share between threads."""
 
     def __init__(self, key: IndexKey) -> None:
-        self._token_key = key.derive(b"tokens")
-        self._keys = {True: key.derive(b"exact"), False: key.derive(b"renamed")}
+        # Hashing from here on is cheaper than keying anew for every name.
+        self._namers = {
+            True: hashlib.blake2b(digest_size=_NAME, key=key.derive(b"exact")),
+            False: hashlib.blake2b(digest_size=_NAME, key=key.derive(b"renamed")),
+        }
         # An odd multiplier that only the key's holders know; see docs/threat-model.md for what a dump reveals.
         self._base = np.uint64(int.from_bytes(key.derive(b"rolling")[:8], "little") | 1)
-        self._cache: dict[str, int] = {}
+        self._token_key = key.derive(b"tokens")
+        self._known = _TokenHashes(self._token_key)
 
     def fingerprints(self, stream: TokenStream) -> Fingerprints:
         """Both streams' fingerprints; empty if there are fewer than K tokens."""
@@ -71,17 +77,10 @@ class Fingerprinter:
 
     def token_hashes(self, tokens: list[str]) -> Hashes:
         """Keyed 64-bit hashes of single tokens, shape (len(tokens),)."""
-        cache = self._cache
-        if len(cache) > _TOKEN_CACHE:
-            cache = self._cache = {}
-        hashes = np.empty(len(tokens), dtype=np.uint64)
-        for i, token in enumerate(tokens):
-            value = cache.get(token)
-            if value is None:
-                digest = hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=8, key=self._token_key).digest()
-                value = cache[token] = int.from_bytes(digest, "little")
-            hashes[i] = value
-        return hashes
+        known = self._known
+        if len(known) > _TOKEN_CACHE:
+            known = self._known = _TokenHashes(self._token_key)
+        return np.fromiter(map(known.__getitem__, tokens), dtype=np.uint64, count=len(tokens))
 
     def run_hashes(self, tokens: Hashes, length: int) -> Hashes:
         """Polynomial hashes of all runs of `length` tokens, shape (max(0, n - length + 1),), well mixed."""
@@ -107,13 +106,30 @@ class Fingerprinter:
 
     def _named(self, runs: Hashes, *, exact: bool) -> Hashes:
         """The stored names: a pseudo-random function of the run's hash (keyed BLAKE2b, RFC 7693)."""
-        key = self._keys[exact]
-        raw = runs.astype("<u8").tobytes()
-        blake = hashlib.blake2b
-        names = b"".join(
-            [blake(raw[i : i + 8], digest_size=8, key=key).digest() for i in range(0, len(raw), 8)],
-        )
-        return np.frombuffer(names, dtype="<u8").astype(np.uint64)
+        return keyed_names(self._namers[exact], runs.astype("<u8").tobytes(), _NAME)
+
+
+class _TokenHashes(dict[str, int]):
+    """Keyed 64-bit hashes of tokens, each made when it is first asked for."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__()
+        self._key = key
+
+    def __missing__(self, token: str) -> int:
+        digest = hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=8, key=self._key).digest()
+        value = self[token] = int.from_bytes(digest, "little")
+        return value
+
+
+def keyed_names(namer: hashlib.blake2b, raw: bytes, size: int) -> Hashes:
+    """Names of consecutive records of `size` bytes, as a keyed hash that has read nothing yet gives them; uint64."""
+    names = []
+    for at in range(0, len(raw), size):
+        hasher = namer.copy()
+        hasher.update(raw[at : at + size])
+        names.append(hasher.digest())
+    return np.frombuffer(b"".join(names), dtype="<u8").astype(np.uint64)
 
 
 def winnow(order: Hashes) -> Positions:
@@ -121,8 +137,10 @@ def winnow(order: Hashes) -> Positions:
     if len(order) <= W:
         return np.array([len(order) - 1 - int(np.argmin(order[::-1]))], dtype=np.int32)
     windows = sliding_window_view(order, W)[:, ::-1]
-    kept = np.arange(len(windows)) + (W - 1) - windows.argmin(axis=1)
-    return np.unique(kept).astype(np.int32)
+    kept = np.arange(W - 1, len(order)) - windows.argmin(axis=1)
+    # The minimum never moves back, so equal ones stand together.
+    positions: Positions = kept[np.diff(kept, prepend=-1) > 0].astype(np.int32)
+    return positions
 
 
 def _mix(values: Hashes) -> Hashes:

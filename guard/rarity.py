@@ -65,9 +65,8 @@ class Background:
         """Count the n-grams of renamed token streams."""
         counts = np.zeros((ORDERS, BUCKETS), dtype=np.uint32)
         for renamed in streams:
-            symbols = _symbols(renamed)
-            for order in range(1, ORDERS + 1):
-                counts[order - 1] += np.bincount(_slots(symbols, order), minlength=BUCKETS).astype(np.uint32)
+            for order, grams in enumerate(_grams(_symbols(renamed))):
+                counts[order] += np.bincount(_slots(grams), minlength=BUCKETS).astype(np.uint32)
         return cls(counts)
 
     @classmethod
@@ -96,19 +95,20 @@ class Background:
         symbols = _symbols(stream.renamed)
         if not len(symbols):
             return np.empty(0, dtype=np.float64)
-        own, known = _self_probability(symbols)
-        general = self._probability(symbols) if self._total else np.full(len(symbols), 2.0 ** (-_UNTRAINED_BITS))
+        grams = _grams(symbols)
+        own, known = _self_probability(grams)
+        general = self._probability(grams) if self._total else np.full(len(symbols), 2.0 ** (-_UNTRAINED_BITS))
         mixed = np.where(known, (1 - _SELF_WEIGHT) * general + _SELF_WEIGHT * own, general)
         bits: Bits = -np.log2(mixed)
         bits[_imports(stream.renamed)] = 0.0
         return bits
 
-    def _probability(self, symbols: NDArray[np.uint64]) -> Bits:
-        count = len(symbols)
+    def _probability(self, grams: list[NDArray[np.uint64]]) -> Bits:
+        count = len(grams[0])
         estimate: Bits = np.full(count, 1.0 / _VOCABULARY)
         context: Bits = np.full(count, self._total)
         for order in range(1, ORDERS + 1):
-            seen = self._counts[order - 1][_slots(symbols, order)].astype(np.float64)
+            seen = self._counts[order - 1][_slots(grams[order - 1])].astype(np.float64)
             here = slice(order - 1, count)
             estimate[here] = (seen + _SMOOTHING * estimate[here]) / (np.maximum(context[here], seen) + _SMOOTHING)
             # The context of the next order is this order's gram, one token back.
@@ -120,6 +120,8 @@ class Background:
 def _imports(renamed: list[str]) -> NDArray[np.bool_]:
     """The tokens of import statements: which modules a file needs is nobody's secret."""
     inside, mask = False, np.zeros(len(renamed), dtype=np.bool_)
+    if _IMPORT_WORDS.isdisjoint(renamed):
+        return mask
     for i, symbol in enumerate(renamed):
         inside = symbol in _IMPORT_WORDS or (inside and symbol in _IMPORT_PARTS)
         mask[i] = inside
@@ -142,16 +144,15 @@ def without_prose(bits: Bits, stream: TokenStream) -> Bits:
     return np.where(prose, 0.0, np.minimum(bits, PROSE_LIMIT))
 
 
-def _self_probability(symbols: NDArray[np.uint64]) -> tuple[Bits, NDArray[np.bool_]]:
+def _self_probability(grams: list[NDArray[np.uint64]]) -> tuple[Bits, NDArray[np.bool_]]:
     """Each token's probability after its context by what this text did before, and whether the context was seen."""
-    count = len(symbols)
+    count = len(grams[0])
     probability = np.zeros(count)
     known = np.zeros(count, dtype=np.bool_)
     if count > _SELF_CONTEXT:
-        grams = _grams(symbols, _SELF_CONTEXT + 1)
-        contexts = _grams(symbols, _SELF_CONTEXT)[: len(grams)]
-        earlier = _rank(contexts)
-        probability[_SELF_CONTEXT:] = _rank(grams) / (earlier + 0.5)
+        longer = grams[_SELF_CONTEXT]
+        earlier = _rank(grams[_SELF_CONTEXT - 1][: len(longer)])
+        probability[_SELF_CONTEXT:] = _rank(longer) / (earlier + 0.5)
         known[_SELF_CONTEXT:] = earlier > 0
     return probability, known
 
@@ -167,21 +168,21 @@ def _rank(values: NDArray[np.uint64]) -> Bits:
     return rank
 
 
-def _grams(symbols: NDArray[np.uint64], order: int) -> NDArray[np.uint64]:
-    count = max(0, len(symbols) - order + 1)
-    grams = np.zeros(count, dtype=np.uint64)
-    for offset in range(order):
-        grams *= _BASE
-        grams += symbols[offset : offset + count]
-    return grams ^ (grams >> np.uint64(29))
+def _grams(symbols: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
+    """Hashes of the runs of 1 to ORDERS symbols; run i begins at symbol i."""
+    grams = [symbols]
+    for order in range(1, ORDERS):
+        shorter = grams[-1][: max(0, len(symbols) - order)]
+        grams.append(shorter * _BASE + symbols[order:])
+    return [gram ^ (gram >> np.uint64(29)) for gram in grams]
 
 
-def _slots(symbols: NDArray[np.uint64], order: int) -> NDArray[np.int64]:
-    return ((_grams(symbols, order) * _BASE) >> np.uint64(64 - 18)).astype(np.int64)
+def _slots(grams: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return ((grams * _BASE) >> np.uint64(64 - 18)).astype(np.int64)
 
 
 def _symbols(renamed: list[str]) -> NDArray[np.uint64]:
-    return np.array([_symbol(token) for token in renamed], dtype=np.uint64)
+    return np.fromiter(map(_symbol, renamed), dtype=np.uint64, count=len(renamed))
 
 
 @lru_cache(maxsize=4096)

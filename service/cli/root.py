@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a leak was found or a verificatio
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib.metadata import entry_points, version
 from typing import Annotated
 
@@ -52,10 +53,16 @@ app.add_typer(index.app, name="index")
 app.add_typer(ledger.app, name="ledger")
 
 
-def main() -> None:
-    """Run the command line and end the process with its exit code."""
+@cache
+def load_plugins() -> None:
+    """Add the commands of the packages beside this one."""
     for point in entry_points(group=PLUGINS):
         app.add_typer(point.load())
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    load_plugins()
     try:
         app()
     except (GuardError, ServiceError) as error:

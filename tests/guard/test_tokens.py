@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import random
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from samples.code import GO, JAVA, JAVASCRIPT, PYTHON, RUST, SAMPLES, reindented, renamed, without_comments
+
+from guard.tokens import Syntax, lex, syntax_of
+
+if TYPE_CHECKING:
+    from guard.stream import TokenStream
+    from guard.tokens import Lexed
+
+LANGUAGES = st.sampled_from([None, "python", "ruby", "go", "rust", "javascript", "c", "klingon"])
+# What languages are made of, in any order: far more text that goes wrong than characters at random would give.
+MARKS = (
+    "\"|'|`|\"\"\"|'''|/*|*/|//|#|\\|\n|\r\n|\r|\t|\x00|\ufeff|\u202e|\ud800|(|)|[|]|{|}|,|;|=|:|->|.|*|&|<|>|0x1f|3.25|"
+    "def|class|return|alpha|betas|gamma_ray|\u03b4\u03ad\u03bb\u03c4\u03b1|'a|r\"|f'| |  "
+)
+PIECES = st.lists(st.sampled_from(MARKS.split("|")), max_size=60).map("".join)
+LANGUAGE_SAMPLES = pytest.mark.parametrize(("language", "text"), SAMPLES.items(), ids=SAMPLES)
+
+
+def code(text: str, language: str | None = "python", *, fragment: bool = True) -> TokenStream:
+    return lex(text, language, fragment=fragment).code
+
+
+def columns(stream: TokenStream) -> set[int]:
+    return {len(stream.exact), len(stream.renamed), len(stream.starts), len(stream.ends)}
+
+
+@given(PIECES | st.text(max_size=200), LANGUAGES, st.booleans())
+@example('"""it\'s', None, True)
+@example("'''\\", "python", True)
+@example("`\\", "go", True)
+def test_spans_are_exact_and_in_order(text: str, language: str | None, fragment: bool) -> None:  # noqa: FBT001 - given by hypothesis
+    lexed = lex(text, language, fragment=fragment)
+    for stream in (lexed.code, lexed.comments):
+        assert len(columns(stream)) == 1
+        end = 0
+        for exact, start, stop in zip(stream.exact, stream.starts, stream.ends, strict=True):
+            assert end <= start < stop <= len(text) or stream is lexed.comments
+            end = stop
+            if exact.startswith('"'):
+                assert exact[1:] in text[start:stop].replace("\r\n", "\n").replace("\r", "\n")
+            else:
+                assert exact == text[start:stop]
+    if not fragment:
+        assert not len(lexed.comments)
+
+
+@given(st.lists(st.sampled_from([*(MARKS.replace("->|", "").replace(":|", "").split("|"))]), max_size=60), LANGUAGES)
+def test_no_word_of_a_fragment_is_lost(pieces: list[str], language: str | None) -> None:
+    # Hints are left out (no colons here), the prefix of a string is layout, and a lifetime's name does not count.
+    text = " ".join(pieces)
+    lexed = lex(text, language)
+    seen = [False] * len(text)
+    for stream in (lexed.code, lexed.comments):
+        for start, end in zip(stream.starts, stream.ends, strict=True):
+            seen[start:end] = [True] * (end - start)
+    for word in re.finditer(r"\w{3,}", text):
+        assert all(seen[word.start() : word.end()]), word.group()
+
+
+@LANGUAGE_SAMPLES
+def test_a_sample_is_known_by_its_looks(language: str, text: str) -> None:
+    assert syntax_of(None, text) is syntax_of(language, text)
+    assert syntax_of("klingon", text) is syntax_of(language, text)
+    assert syntax_of(language, text) is (Syntax.HASH if language == "python" else Syntax.SLASH)
+
+
+@LANGUAGE_SAMPLES
+@pytest.mark.parametrize("disguise", [reindented, without_comments], ids=["layout", "comments"])
+def test_layout_and_comments_leave_no_trace(language: str, text: str, disguise: object) -> None:
+    assert callable(disguise)
+    assert code(disguise(text), language).exact == code(text, language).exact
+
+
+@LANGUAGE_SAMPLES
+def test_renaming_leaves_the_renamed_stream_as_it_is(language: str, text: str) -> None:
+    stream, other = code(text, language), code(renamed(text), language)
+    assert other.renamed == stream.renamed
+    assert other.exact != stream.exact
+    assert set(stream.exact) & set(other.exact) >= {"(", ")", "return"}
+
+
+@LANGUAGE_SAMPLES
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32))
+def test_any_white_space_will_do(language: str, text: str, seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    stream = code(text, language)
+    ends = [0, *stream.ends]
+    gaps = [text[end:start] for end, start in zip(ends, [*stream.starts, len(text)], strict=True)]
+    again = []
+    for gap, token in zip(
+        gaps, [*(text[a:b] for a, b in zip(stream.starts, stream.ends, strict=True)), ""], strict=True
+    ):
+        blank = gap.isspace()
+        if not blank:
+            again += [gap, token]  # nothing, or a comment
+        elif "\n" in gap:
+            again += [rng.choice([gap, "\n" + gap, "  \t" + gap, gap.replace("\n", "\r\n")]), token]
+        else:
+            again += [rng.choice([" ", "\t", "  "]), token]
+    assert code("".join(again), language).exact == stream.exact
+
+
+@LANGUAGE_SAMPLES
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
+def test_line_endings_are_layout(language: str, text: str, ending: str) -> None:
+    whole = code(text, language, fragment=False)
+    other = code(text.replace("\n", ending), language, fragment=False)
+    # The line feed inside Go's raw string is its value, so only the name of that string may differ.
+    assert other.renamed == whole.renamed
+    assert len(set(other.exact) ^ set(whole.exact)) == 0
+
+
+def test_the_continuation_of_a_line_is_layout() -> None:
+    text = "assert x, \\\n    'a\\\nb'\n"
+    for ending in ("\r\n", "\r"):
+        assert code(text.replace("\n", ending)).exact == code(text).exact
+    assert code("assert x, 'q'").renamed == code(text).renamed
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "language"),
+    [
+        ("f('x')", 'f("x")', "python"),
+        ("f('x')", 'f("""x""")', "python"),
+        ("f('x')", "f(`x`)", "javascript"),
+        ("f(r'x')", "f(b'x')", "python"),
+        ("f(a, b)", "f(\n    a,\n    b,\n)", "python"),
+        ("[1, 2]", "[1, 2, ]", "javascript"),
+        ("x = {1: 2}", "x = {1: 2,}", "python"),
+        ("x\u200b = 1", "x = 1", "python"),
+        ("\ufeffx = 1", "x = 1", "go"),
+        ("x\x00=\u202e1", "x = 1", "c"),
+    ],
+)
+def test_quotes_trailing_commas_and_invisible_signs_are_layout(one: str, other: str, language: str) -> None:
+    assert code(one, language).exact == code(other, language).exact
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "exact"),
+    [
+        ("x = 'a' if y else \"b\"", "python", ["x", "=", '"a', "if", "y", "else", '"b']),
+        ("a->b += 0x1F; // note", "c", ["a", "->", "b", "+=", "0x1F", ";"]),
+        ("fn f<'a>(x: &'a str) -> char { 'x' }", "rust", None),
+        ("let s = `one ${two}`;", "javascript", ["let", "s", "=", '"one ${two}', ";"]),
+        ("x = 1.5e3 ** 2", "python", ["x", "=", "1.5e3", "**", "2"]),
+        ("don't = 1\nx = 2", "python", ["don", '"t = 1', "x", "=", "2"]),
+        ("a, b = b, a,", "python", ["a", ",", "b", "=", "b", ",", "a", ","]),
+    ],
+)
+def test_tokens(text: str, language: str, exact: list[str] | None) -> None:
+    stream = code(text, language)
+    assert stream.exact == (exact or "fn f < ' > ( x : & ' str ) -> char { \"x }".split())
+
+
+def multiline(text: str) -> list[tuple[int, int]]:
+    """Where the comments and docstrings of a sample that run over lines begin and end."""
+    found = re.finditer(r"\"\"\"[\s\S]*?\"\"\"|/\*[\s\S]*?\*/|`[\s\S]*?`", text)
+    return [match.span() for match in found if "\n" in match.group()]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("python", PYTHON), ("javascript", JAVASCRIPT), ("java", JAVA), ("go", GO)]
+)
+def test_a_fragment_cut_inside_a_string_or_comment_keeps_the_rest(language: str, text: str) -> None:
+    whole = code(text, language, fragment=False)
+    spans = multiline(text)
+    assert spans
+    for start, end in spans:
+        behind = [exact for exact, at in zip(whole.exact, whole.starts, strict=True) if at >= end]
+        before = [exact for exact, at in zip(whole.exact, whole.ends, strict=True) if at <= start]
+        for cut in range(start + 3, end - 3):
+            assert code(text[cut:], language).exact[-len(behind) :] == behind
+            assert code(text[:cut], language).exact[: len(before)] == before
+
+
+@LANGUAGE_SAMPLES
+def test_what_stands_in_comments_is_read_as_code(language: str, text: str) -> None:
+    plain = without_comments(text)
+    mark = "#" if language == "python" else "//"
+    exact = code(plain, language).exact
+    for commented in (
+        "".join(f"{mark} {line}\n" for line in plain.splitlines()),
+        "".join(f"{mark}{mark} {line}\n" for line in plain.splitlines()),
+    ):
+        lexed = lex(commented, language)
+        assert not len(lexed.code)
+        assert share(lexed.comments.exact, exact) > 0.9
+    block = '"""\n' + plain + '\n"""\n' if language == "python" else f"/*\n{plain}\n*/"
+    assert share(lex(block, language).comments.exact, exact) > 0.9
+
+
+def test_a_block_comments_stars_are_not_of_its_words() -> None:
+    text = "/*\n * for (int i = 0; i < n; i++) {\n *   *p = a * b;\n * }\n */\nint x;"
+    lexed = lex(text, "c")
+    assert lexed.code.exact == ["int", "x", ";"]
+    assert lexed.comments.exact == code("for (int i = 0; i < n; i++) {\n *p = a * b;\n }", "c").exact
+
+
+def share(found: list[str], wanted: list[str]) -> float:
+    """The share of the runs of five tokens of `wanted` that stand in `found`."""
+    runs = {tuple(found[i : i + 5]) for i in range(len(found) - 4)}
+    asked = [tuple(wanted[i : i + 5]) for i in range(len(wanted) - 4)]
+    return sum(run in runs for run in asked) / len(asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (JAVASCRIPT + 'cron("*/5 * * * *", run);\n', "javascript"),
+        (JAVASCRIPT + "name = name.replace(/\\s*/g, '');\n", "javascript"),
+        (RUST + 'glob("src/**/*.rs");\n', "rust"),
+    ],
+)
+def test_the_end_of_a_comment_inside_a_string_hides_no_code(text: str, language: str) -> None:
+    text = without_comments(text)
+    assert share(code(text, language).exact, code(text, language, fragment=False).exact) > 0.9
+
+
+HUGE = 200_000
+HOSTILE = {
+    "one line of a megabyte": "x = y + " * 125_000,
+    "one word": "x" * HUGE,
+    "brackets": "(" * 100_000,
+    "closed brackets": "()[]{}" * (HUGE // 6),
+    "backslashes": "\\" * HUGE,
+    "blanks": " " * HUGE,
+    "empty lines": "\n" * HUGE,
+    "returns": "\r" * HUGE,
+    "NUL": "\x00" * HUGE,
+    "lone surrogates": "\ud800\udfff" * (HUGE // 2),
+    "right to left": "\u202ex\u2066y" * (HUGE // 4),
+    "single quotes": "'" * HUGE,
+    "double quotes": '"' * HUGE,
+    "ticks": "`" * HUGE,
+    "unterminated string": 'x = "' + "a" * HUGE,
+    "unterminated docstring": '"""' + "word " * (HUGE // 5),
+    "unterminated comment": "/*" * (HUGE // 2),
+    "stars": "/" + "*" * HUGE,
+    "escaped docstrings": '"""\n' + '\\"""\n' * (HUGE // 5) + "\\",
+    "escaped ticks": "`\n" + "\\`\n" * (HUGE // 3) + "\\",
+    "escaped quotes": '"' + '\\"' * (HUGE // 2),
+    "comments in comments": "# " * (HUGE // 2),
+    "slashes in slashes": "// " * (HUGE // 3),
+    "apostrophes in a comment": "# '\\" * (HUGE // 4),
+    "lifetimes": "&'a" * (HUGE // 3),
+    "endless hint": "x: (" + "y, " * (HUGE // 3),
+    "hints": "x: y\n" * (HUGE // 5),
+    "open definitions": "def f(x: " * (HUGE // 9),
+    "prose": "once upon a time " * (HUGE // 17) + '"""',
+    "prose before brackets": ("once upon time" + " " * 100 + "(") * (HUGE // 115) + '"""',
+    "dots": "x." * (HUGE // 2),
+}
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", None])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_read_to_its_end(text: str, language: str | None) -> None:
+    # In time that is linear: where it is not, this does not return.
+    lexed: Lexed = lex(text, language)
+    for stream in (lexed.code, lexed.comments):
+        assert len(columns(stream)) == 1
+        assert not len(stream) or stream.ends[-1] <= len(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["unterminated string", "unterminated docstring", "unterminated comment", "endless hint"]
+)
+def test_what_does_not_end_hides_nothing_behind_it(name: str) -> None:
+    opening = {"unterminated string": 'x = "', "unterminated docstring": "x = '''", "endless hint": "x: ("}.get(
+        name, "/*"
+    )
+    language = "c" if opening == "/*" else "python"
+    lexed = lex(f"{opening}\n{without_comments(PYTHON)}", language)
+    assert share(lexed.code.exact, code(without_comments(PYTHON), language).exact) > 0.9
