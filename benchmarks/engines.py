@@ -165,7 +165,7 @@ def show(console: Console, reports: list[Report], repeats: int, rivals: int) -> 
         title=f"{COMPLETION_TOKENS} tokens after {PROMPT_TOKENS}: median (best) of {repeats}{beside}; seconds"
     )
     for heading in ("engine", "load", "first token, cold", "64 tokens, cold", "tokens/s", "keystroke"):
-        table.add_column(heading, justify="left" if heading == "engine" else "right")
+        table.add_column(heading, justify="left" if heading == "engine" else "right", no_wrap=heading == "engine")
     for report in reports:
         cells = [
             f"{report.median(figure):.{digits}f} ({report.best(figure):.{digits}f})"

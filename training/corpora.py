@@ -112,7 +112,7 @@ def build(plan: CorpusPlan, *, progress: Callable[[Progress], None] = lambda _: 
     draws, originals = Draws(plan.key), Originals(plan.key)
     with _destination(plan.out) as files:
         for source, license_, name in _sources(plan, manifest, progress):
-            copy = originals.admit(source.text, source.language)
+            copy = originals.admit(source.text)
             if copy is not None:
                 manifest.left_out[copy] += 1
                 continue

@@ -119,7 +119,8 @@ The same from Python (pip install openai):
 
   from openai import OpenAI
   client = OpenAI(base_url="{base}", api_key=open("{key_file}").read())
-  answer = client.completions.create(model=client.models.list().data[0].id, prompt="def fibonacci(n):\\n", max_tokens=48)
+  model = client.models.list().data[0].id
+  answer = client.completions.create(model=model, prompt="def fibonacci(n):\\n", max_tokens=48)
   print(answer.choices[0].text)
 
 What the guard would say if a model wrote these for {CALLER}:

@@ -11,7 +11,6 @@ from guard.audit import verify
 from guard.commons import add_standard_library
 from guard.ingest import IngestReport, Tree, ingest
 from guard.inventory import statistics
-from guard.inventory import statistics
 from guard.licenses import normalize
 from guard.types import Owner
 from guard.withdrawal import withdraw

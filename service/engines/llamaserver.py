@@ -35,7 +35,7 @@ class LlamaServer:
 
     def client(self, read_timeout: float) -> httpx.AsyncClient:
         """A client of the socket. `read_timeout` is in seconds, between two pieces of an answer."""
-        # The server closes kept connections without a word, which loses the next request; a new one costs 0.1 ms.
+        # Over kept connections requests were lost now and then, closed without an answer; a new one costs little.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         return httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(self._socket), limits=limits),

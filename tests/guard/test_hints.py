@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples.code import PYTHON
 
@@ -35,7 +35,7 @@ hints = st.recursive(
         inner.map(lambda of: f"Callable[[{of}], None]"),
     ),
     max_leaves=4,
-)
+).filter(lambda hint: len(exact(f"f({hint})")) <= HINT_LIMIT)
 
 
 def exact(text: str) -> list[str]:
@@ -46,6 +46,7 @@ def test_a_typed_translation_reads_like_an_untyped_one() -> None:
     assert exact(TYPED) == exact(UNTYPED)
 
 
+@settings(max_examples=40)
 @given(hints, hints, hints)
 def test_any_hint_goes(one: str, two: str, three: str) -> None:
     typed = f"def f(a: {one}, b: {two} = 5) -> {three}:\n    c: {one} = a\n    return c\n"

@@ -13,7 +13,6 @@ from guard.tokens import Syntax, lex, syntax_of
 
 if TYPE_CHECKING:
     from guard.stream import TokenStream
-    from guard.tokens import Lexed
 
 LANGUAGES = st.sampled_from([None, "python", "ruby", "go", "rust", "javascript", "c", "klingon"])
 # What languages are made of, in any order: far more text that goes wrong than characters at random would give.
@@ -33,11 +32,11 @@ def columns(stream: TokenStream) -> set[int]:
     return {len(stream.exact), len(stream.renamed), len(stream.starts), len(stream.ends)}
 
 
-@given(PIECES | st.text(max_size=200), LANGUAGES, st.booleans())
-@example('"""it\'s', None, True)
-@example("'''\\", "python", True)
-@example("`\\", "go", True)
-def test_spans_are_exact_and_in_order(text: str, language: str | None, fragment: bool) -> None:  # noqa: FBT001 - given by hypothesis
+@given(text=PIECES | st.text(max_size=200), language=LANGUAGES, fragment=st.booleans())
+@example(text='"""it\'s', language=None, fragment=True)
+@example(text="'''\\", language="python", fragment=True)
+@example(text="`\\", language="go", fragment=True)
+def test_spans_are_exact_and_in_order(*, text: str, language: str | None, fragment: bool) -> None:
     lexed = lex(text, language, fragment=fragment)
     for stream in (lexed.code, lexed.comments):
         assert len(columns(stream)) == 1
@@ -89,7 +88,7 @@ def test_renaming_leaves_the_renamed_stream_as_it_is(language: str, text: str) -
 
 
 @LANGUAGE_SAMPLES
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 2**32))
 def test_any_white_space_will_do(language: str, text: str, seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311 - not for secrets
@@ -160,7 +159,7 @@ def test_quotes_trailing_commas_and_invisible_signs_are_layout(one: str, other: 
 )
 def test_tokens(text: str, language: str, exact: list[str] | None) -> None:
     stream = code(text, language)
-    assert stream.exact == (exact or "fn f < ' > ( x : & ' str ) -> char { \"x }".split())
+    assert stream.exact == (exact or ["fn", *"f<'>(x:&'", "str", ")", "->", "char", "{", '"x', "}"])
 
 
 def multiline(text: str) -> list[tuple[int, int]]:
@@ -196,8 +195,9 @@ def test_what_stands_in_comments_is_read_as_code(language: str, text: str) -> No
         lexed = lex(commented, language)
         assert not len(lexed.code)
         assert share(lexed.comments.exact, exact) > 0.9
-    block = '"""\n' + plain + '\n"""\n' if language == "python" else f"/*\n{plain}\n*/"
-    assert share(lex(block, language).comments.exact, exact) > 0.9
+    # A docstring that looks like code is taken for code, to which the text between two docstrings looks the same.
+    block = lex(f'"""\n{plain}\n"""\n' if language == "python" else f"/*\n{plain}\n*/", language)
+    assert share((block.code if language == "python" else block.comments).exact, exact) > 0.9
 
 
 def test_a_block_comments_stars_are_not_of_its_words() -> None:
@@ -227,9 +227,9 @@ def test_the_end_of_a_comment_inside_a_string_hides_no_code(text: str, language:
     assert share(code(text, language).exact, code(text, language, fragment=False).exact) > 0.9
 
 
-HUGE = 200_000
+HUGE = 100_000
 HOSTILE = {
-    "one line of a megabyte": "x = y + " * 125_000,
+    "one line of a megabyte": "name = 10 + " * 90_000,
     "one word": "x" * HUGE,
     "brackets": "(" * 100_000,
     "closed brackets": "()[]{}" * (HUGE // 6),
@@ -263,14 +263,14 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("language", ["python", "javascript", None])
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_read_to_its_end(text: str, language: str | None) -> None:
-    # In time that is linear: where it is not, this does not return.
-    lexed: Lexed = lex(text, language)
-    for stream in (lexed.code, lexed.comments):
-        assert len(columns(stream)) == 1
-        assert not len(stream) or stream.ends[-1] <= len(text)
+@pytest.mark.parametrize(("number", "text"), [*enumerate(HOSTILE.values())], ids=HOSTILE)
+def test_hostile_text_is_read_to_its_end(number: int, text: str) -> None:
+    # In time that is linear: where it is not, this does not return. Each text meets both scanners, or the choice.
+    for language in ("go", None) if number % 2 else ("python", "go"):
+        lexed = lex(text, language)
+        for stream in (lexed.code, lexed.comments):
+            assert len(columns(stream)) == 1
+            assert not len(stream) or stream.ends[-1] <= len(text)
 
 
 @pytest.mark.parametrize(
