@@ -1,8 +1,8 @@
 """True copies among code that should be independent: a rule of its own, by which they are found and set aside.
 
 A text is a copy if it shares a run of 40 tokens with the indexed code, letter for letter, or six lines in a row that
-say something: the smallest copy that the guard must find. Layout and `#` comments do not count. Knows nothing of the
-guard and shares no code with it.
+say something: the smallest copy that the guard must find. Layout, `#` comments, the choice of quotes and trailing
+commas do not count. Knows nothing of the guard and shares no code with it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ TOKENS = 40
 LINES = 6
 RULE = f"shares {TOKENS} tokens or {LINES} telling lines in a row with an indexed file, letter for letter"
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_LAYOUT = re.compile(r"""["']|,(?=\s*+[)\]}])""")
 _COMMENT = re.compile(r"(?m)^[ \t]*+#.*+$")
 _TELLING = 4
 """Letters and digits that a line must have: brackets, `else:` and the like are skipped."""
@@ -37,11 +38,16 @@ class IndexedCode:
 
     def has_copy(self, text: str) -> bool:
         """Whether `text` holds one of them."""
-        return any(bool(np.isin(hashes, self._runs).any()) for hashes in _runs(text))
+        return any(self._knows(hashes) for hashes in _runs(text))
+
+    def _knows(self, hashes: NDArray[np.uint64]) -> bool:
+        places = np.searchsorted(self._runs, hashes)
+        inside = places < len(self._runs)
+        return bool((self._runs[places[inside]] == hashes[inside]).any())
 
 
 def _runs(text: str) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    code = _COMMENT.sub("", text)
+    code = _LAYOUT.sub("", _COMMENT.sub("", text))
     lines = ["".join(line.split()) for line in code.splitlines()]
     telling = [line for line in lines if sum(map(str.isalnum, line)) >= _TELLING]
     return _hashes(_TOKEN.findall(code), TOKENS), _hashes(telling, LINES)

@@ -40,6 +40,10 @@ class CorpusError(GuardError):
     """A source tree cannot be read."""
 
 
+class IngestError(GuardError):
+    """Indexing stopped half-way; what was indexed stays, and the next run goes on from there."""
+
+
 class LicenseError(GuardError):
     """A licence expression is not valid SPDX."""
 

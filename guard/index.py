@@ -171,7 +171,7 @@ class Index:
         pairs = zip(wanted, values[0::2], values[1::2], strict=True)
         try:
             return {document: _record(record, fragments) for document, record, fragments in pairs if record}
-        except (ValueError, KeyError, TypeError, struct.error):
+        except (ValueError, KeyError, TypeError, RecursionError, struct.error):
             self._garbage("a record that is not one")
 
     def owner_id(self, owner: Owner) -> bytes:
@@ -280,7 +280,7 @@ class Index:
 
 def _hits(reply: list[Any]) -> Hits:
     which, blobs = reply[3::2], reply[4::2]
-    if any(len(blob) % _POSTING for blob in blobs):
+    if any(not blob or len(blob) % _POSTING for blob in blobs):
         message = f"a value that is not made of postings of {_POSTING} bytes"
         raise ValueError(message)
     postings = np.frombuffer(b"".join(blobs), dtype="<u8").astype(np.uint64)
@@ -305,7 +305,8 @@ def _entries(digest: Digest) -> bytes:
     pieces = []
     for name, positions in found.items():
         kept = [position for position in positions if position < _POSITION_LIMIT][:POSTINGS_A_DOCUMENT]
-        pieces.append(name + bytes([len(kept)]) + b"".join(position.to_bytes(3, "little") for position in kept))
+        if kept:
+            pieces.append(name + bytes([len(kept)]) + b"".join(position.to_bytes(3, "little") for position in kept))
     return b"".join(pieces)
 
 

@@ -11,22 +11,25 @@ import os
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guard.corpus import ListedFile, list_files, load
+from guard.corpus import list_files, load
 from guard.digest import Digester
+from guard.errors import IngestError
 from guard.index import Index
 from guard.license_detection import TreeLicense, detect_license
 from guard.secret import IndexKey
 from guard.skips import Skipped, SkipReason
+from guard.standing import Standing
 from guard.store import open_store
 from guard.types import Owner, OwnerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 CHUNK = 16
 """Files a worker takes at a time."""
@@ -72,6 +75,10 @@ class Tree:
         """The document's path: the tree's own name in front, so that two trees of one owner do not collide."""
         name = self.root.resolve().name
         return relative if self.root.is_file() else f"{name}/{relative}"
+
+    def holds(self, path: str) -> bool:
+        """Whether the document at `path` is, or was, a file of this tree."""
+        return path == self.root.name if self.root.is_file() else path.startswith(self.path_of(""))
 
     def owner_of(self, relative: str, text: str) -> Owner:
         """Whose document a file is."""
@@ -138,24 +145,34 @@ def ingest(
 ) -> IngestReport:
     """Add or update every source file of a tree; with `prune`, also remove documents whose files are gone.
 
-    `jobs` is the number of worker processes, 0 for one a core. Raises CorpusError, StoreUnavailableError and the other
-    refusals; what was written until then stays, and the next run goes on from there.
+    `jobs` is the number of worker processes, 0 for one a core. What was written until an error stays, and the next run
+    goes on from there.
+
+    Raises:
+        CorpusError: the tree cannot be read, or `prune` would empty it.
+        IngestError: a worker process died.
+        RefusalError: the store does not answer, or holds another index.
     """
     started = time.perf_counter()
     report = IngestReport()
     with address.opened() as (index, digester):
-        known = _known(index, tree.owner)
-        items = list(_items(tree, known, report))
-        seen: dict[str, str] = {}
-        size = 0
-        for outcomes in _outcomes(address, tree, items, jobs, (index, digester)):
-            for outcome in outcomes:
-                _count(report, outcome)
-                if not outcome.skipped:
-                    seen[tree.path_of(outcome.relative)] = outcome.owner
-                size += outcome.size
-            progress(Progress(report.added + report.unchanged + report.skipped.total(), len(items), size))
-        report.removed = _remove_stale(index, tree, known, seen, prune=prune)
+        standing = Standing(tree, _known(index, tree.owner))
+        items = list(_items(standing, report))
+        if prune and not items:
+            standing.refuse_emptiness()
+        done = size = 0
+        with closing(_outcomes(address, tree, items, jobs, (index, digester))) as chunks:
+            for outcomes in chunks:
+                for outcome in outcomes:
+                    _count(report, outcome)
+                    if outcome.skipped:
+                        standing.note_skipped(outcome.relative, outcome.skipped)
+                    else:
+                        standing.note(outcome.relative, outcome.owner)
+                    size += outcome.size
+                done += len(outcomes)
+                progress(Progress(done, len(items), size))
+        report.removed = sum(index.remove(owner, path) for owner, path in standing.stale(prune=prune))
     report.seconds = time.perf_counter() - started
     return report
 
@@ -167,22 +184,19 @@ def _known(index: Index, owner: Owner) -> dict[Owner, dict[str, bytes]]:
     }
 
 
-def _items(tree: Tree, known: dict[Owner, dict[str, bytes]], report: IngestReport) -> Iterator[_Item]:
+def _items(standing: Standing, report: IngestReport) -> Iterator[_Item]:
+    tree = standing.tree
     for entry in list_files(tree.root):
         if isinstance(entry, Skipped):
             report.skipped[entry.reason] += 1
+            standing.note_skipped(entry.path, entry.reason)
         elif tree.exclude.isdisjoint(Path(entry.path).parts):
-            yield _Item(entry.path, entry.size, _contents(tree, entry, known))
-
-
-def _contents(tree: Tree, entry: ListedFile, known: dict[Owner, dict[str, bytes]]) -> dict[str, bytes]:
-    path = tree.path_of(entry.path)
-    return {str(owner): paths[path] for owner, paths in known.items() if path in paths}
+            yield _Item(entry.path, entry.size, standing.contents(entry.path))
 
 
 def _outcomes(
     address: IndexAddress, tree: Tree, items: list[_Item], jobs: int, opened: tuple[Index, Digester]
-) -> Iterable[list[_Outcome]]:
+) -> Generator[list[_Outcome], None, None]:
     chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
     jobs = jobs or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
     # A file that is known already is most likely unchanged, and hashing it is quicker than starting workers.
@@ -194,6 +208,12 @@ def _outcomes(
     with ProcessPoolExecutor(jobs, context, _Worker.start, (address, tree)) as pool:
         try:
             yield from pool.map(_Worker.run, chunks)
+        except BrokenProcessPool as error:
+            message = (
+                f"a process that indexed {tree.root} died (killed, or out of memory): run the command again, with "
+                "fewer --jobs if memory is short; what was indexed stays"
+            )
+            raise IngestError(message) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -229,7 +249,8 @@ def _ingest_file(tree: Tree, item: _Item, index: Index, digester: Digester) -> _
     if item.known.get(str(owner)) == digester.content(source.text):
         return _Outcome(item.relative, str(owner), size=item.size)
     digest = digester.digest(tree.path_of(item.relative), source.text, source.language)
-    index.put(index.owner_id(owner), digest)
+    if not index.put(index.owner_id(owner), digest):
+        return _Outcome(item.relative, str(owner), size=item.size)  # another run was faster
     return _Outcome(
         item.relative,
         str(owner),
@@ -252,18 +273,3 @@ def _count(report: IngestReport, outcome: _Outcome) -> None:
     owner = Owner.parse(outcome.owner)
     if owner.kind is OwnerKind.LICENSED:
         report.licenses[owner.license or ""] += 1
-
-
-def _remove_stale(
-    index: Index, tree: Tree, known: dict[Owner, dict[str, bytes]], seen: dict[str, str], *, prune: bool
-) -> int:
-    """Remove what now has another licence and, with `prune`, what is gone from under the tree's root."""
-    removed = 0
-    root = tree.path_of("")
-    for owner, paths in known.items():
-        for path in paths:
-            moved = path in seen and seen[path] != str(owner)
-            gone = prune and path not in seen and path.startswith(root)
-            if moved or gone:
-                removed += index.remove(owner, path)
-    return removed

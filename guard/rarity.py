@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
@@ -72,8 +73,12 @@ class Background:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote; raises ValueError on anything else."""
-        with np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False) as arrays:
-            counts = arrays["counts"]
+        try:
+            with np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False) as arrays:
+                counts = arrays["counts"]
+        except (zlib.error, zipfile.BadZipFile, EOFError, KeyError, OSError) as error:
+            message = f"{len(data)} bytes that are no background"
+            raise ValueError(message) from error
         if counts.shape != (ORDERS, BUCKETS) or counts.dtype != np.uint32:
             message = f"background of shape {counts.shape} and type {counts.dtype}"
             raise ValueError(message)

@@ -133,7 +133,8 @@ def _sources(
     plan: CorpusPlan, manifest: Manifest, progress: Callable[[Progress], None]
 ) -> Iterator[tuple[SourceFile, str, str]]:
     """Every usable file with its licence and its name in the corpus; the others are counted."""
-    listed = [(tree, detect_license(tree), list(list_files(tree))) for tree in plan.trees]
+    # Sorted, since git and a walk list one tree in different orders.
+    listed = [(tree, detect_license(tree), sorted(list_files(tree), key=lambda e: e.path)) for tree in plan.trees]
     total = sum(len(entries) for _, _, entries in listed)
     done = 0
     for tree, licenses, entries in listed:

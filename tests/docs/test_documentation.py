@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -23,11 +23,11 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("cleanroom ")]
 
 
-def resolve(words: list[str]) -> click.Command:
-    """The command that the words name; fails on a word that is none, or an option that it does not have."""
-    command: click.Command = typer.main.get_command(app)
+def resolve(words: list[str]) -> None:
+    """Follow the words to a command; fails on a word that is none, or an option that it does not have."""
+    command: Any = typer.main.get_command(app)
     rest = list(words)
-    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         name = rest.pop(0)
         assert name in command.commands, f"`cleanroom {' '.join(words)}`: no command {name!r}"
         command = command.commands[name]
@@ -36,7 +36,6 @@ def resolve(words: list[str]) -> click.Command:
         if word.startswith("--"):
             option = word.partition("=")[0]
             assert option in known | {"--help"}, f"`cleanroom {' '.join(words)}`: no option {option}"
-    return command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsprotocol.types import (
     Position,
@@ -26,6 +26,9 @@ PIECES = st.sampled_from(
 # Joining pieces in the middle of \r\n would make one line end of two; no editor places a cursor there.
 TEXTS = st.lists(PIECES, max_size=30).map("".join)
 
+# Machines that run tests are busy.
+untimed = settings(deadline=None)
+
 
 def position_of(text: str, offset: int, encoding: PositionEncodingKind) -> Position:
     """The specification, word for word: lines split by their ends, units counted by encoding the text."""
@@ -38,6 +41,7 @@ def cursors(text: str) -> list[int]:
     return [offset for offset in range(len(text) + 1) if text[offset - 1 : offset + 1] != "\r\n"]
 
 
+@untimed
 @given(TEXTS, st.sampled_from(list(ENCODINGS)))
 def test_positions_are_those_of_the_specification(text: str, encoding: PositionEncodingKind) -> None:
     document = Document(text, encoding)
@@ -47,6 +51,7 @@ def test_positions_are_those_of_the_specification(text: str, encoding: PositionE
         assert document.position(offset) == position
 
 
+@untimed
 @given(TEXTS, st.sampled_from(list(ENCODINGS)), st.data())
 def test_edits_give_the_text_of_the_editor(text: str, encoding: PositionEncodingKind, data: st.DataObject) -> None:
     document = Document(text, encoding)
@@ -68,6 +73,7 @@ def test_a_position_beyond_the_line_is_its_end_and_inside_a_character_its_start(
     assert document.offset(Position(7, 0)) == 5
 
 
+@untimed
 @given(st.lists(st.sampled_from(["word ", "\n", "\r\n"]), max_size=200).map("".join), st.integers(0, 60))
 def test_surroundings_keep_to_the_budget_and_touch_the_place(text: str, budget: int) -> None:
     document = Document(text)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.secret import IndexKey
@@ -11,8 +11,11 @@ from training.examples import SHARES, Draws, Example, Kind, Split
 
 KEYS = st.binary(min_size=32, max_size=32).map(IndexKey)
 PATHS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
+# Machines that run tests are busy.
+untimed = settings(deadline=None, max_examples=40)
 
 
+@untimed
 @given(KEYS, st.sets(PATHS, max_size=30), st.sets(PATHS, max_size=30))
 def test_a_split_is_stable_under_additions(key: IndexKey, before: set[str], added: set[str]) -> None:
     first = {path: Draws(key).split(path) for path in sorted(before)}
@@ -21,6 +24,7 @@ def test_a_split_is_stable_under_additions(key: IndexKey, before: set[str], adde
     assert first.items() <= later.items()
 
 
+@untimed
 @given(KEYS)
 def test_splits_have_their_shares_and_differ_by_key(key: IndexKey) -> None:
     count = 4000
@@ -35,6 +39,7 @@ def test_splits_have_their_shares_and_differ_by_key(key: IndexKey) -> None:
     assert set(SHARES) == set(Split)
 
 
+@untimed
 @given(KEYS, PATHS, st.text(st.characters(codec="utf-8")), st.floats(0, 1))
 def test_the_parts_are_the_text(key: IndexKey, path: str, text: str, rate: float) -> None:
     kind, prefix, suffix, middle = Draws(key).cut(path, text, rate)
@@ -47,6 +52,7 @@ def test_the_parts_are_the_text(key: IndexKey, path: str, text: str, rate: float
     assert Example(**json.loads(line)) == example
 
 
+@untimed
 @given(KEYS)
 def test_cuts_are_uniform_and_as_frequent_as_asked(key: IndexKey) -> None:
     draws, text, count = Draws(key), "x" * 99, 2000

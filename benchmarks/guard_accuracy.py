@@ -1,0 +1,208 @@
+"""How many copies does the guard find, and how often does it cry wolf? Beside datasketch's MinHashLSH on the same code.
+
+Recall counts a copy only if the right owner is named. `three lines` draws a function three lines at a time, each call
+with the earlier lines as its prefix, and counts it if a call that would hand out the tenth line, or an earlier one, is
+blocked. False alarms are blocks of code from projects that are not indexed; true copies among it are set aside first,
+by the rule of copies.py, and counted. Python only: the corpora are. Equal seeds give equal figures.
+
+    SCALE=small|full python benchmarks/guard_accuracy.py [--json] [--cache DIR] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import tempfile
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from clones import KINDS, disguise, thirds
+from copies import RULE
+from corpora import CACHE, INDEXED, NEGATIVE, SMALL, sources
+from material import Material, Size, gather
+from peers import PARAMETERS, WindowLsh
+from report import Report, progress
+
+from guard.check import SIGNIFICANT_BITS, Guard, GuardQuery
+from guard.commons import add_standard_library
+from guard.digest import Digester
+from guard.index import Index
+from guard.ingest import IndexAddress, Tree, ingest
+from guard.secret import IndexKey
+from guard.store import open_store
+from guard.types import Action, Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SIZES = {"small": Size(functions=200, negatives=1000), "full": Size(functions=1000, negatives=4000)}
+STRANGER = "stranger"
+"""The caller: an organization that owns none of the code."""
+TENTH = 9
+PATIENCE = 30.0
+"""Seconds that a check may wait for the store here, where time is not measured."""
+BARS = {"T1": 0.998, "T2": 0.99, "T3": 0.92, "P1": 0.995, "P2": 0.99, "three lines": 0.985}
+FALSE_ALARMS = {"functions": 0.001, "spans": 0.003}
+
+
+class Detector(Protocol):
+    """Whatever says whose code a text copies."""
+
+    def owners(self, text: str, prefix: str = "") -> set[str]:
+        """Names of the owners, empty if it finds the text clean."""
+
+
+class Guarding:
+    """The guard as a detector: owners for whose sake it blocks."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def owners(self, text: str, prefix: str = "") -> set[str]:
+        """Ask as a stranger would."""
+        decision = self._guard.check(GuardQuery(text=text, caller=STRANGER, prefix=prefix, language="python"))
+        return {match.owner.name for match in decision.matches if match.action is Action.BLOCK}
+
+
+class Datasketch:
+    """The peer as a detector; it knows no prefix, so it is asked about both together."""
+
+    def __init__(self, indexed: dict[str, list[tuple[str, str]]], tick: Callable[[], object]) -> None:
+        self._lsh = WindowLsh()
+        for owner, files in indexed.items():
+            for _, text in files:
+                self._lsh.add(owner, text)
+                tick()
+
+    def owners(self, text: str, prefix: str = "") -> set[str]:
+        """Ask about the text with what stands before it."""
+        return self._lsh.owners(prefix + text)
+
+
+def main() -> None:
+    """Measure, print, and end with the JSON line."""
+    options = _options()
+    size = SIZES[options.scale]
+    projects = INDEXED[:SMALL] if options.scale == "small" else INDEXED
+    indexed = sources(projects, options.cache)
+    material = gather(indexed, sources(NEGATIVE, options.cache), size, options.seed)
+    report = Report("guard-accuracy")
+    with progress() as bar, guarding(indexed, options.seed, bar.print) as guard:
+        files = sum(map(len, material.indexed.values()))
+        task = bar.add_task("datasketch index", total=files)
+        peer = Datasketch(material.indexed, lambda: bar.advance(task))
+        for name, detector in (("", Guarding(guard)), ("datasketch ", peer)):
+            task = bar.add_task(f"{name or 'guard '}questions", total=_questions(material))
+            answers = measured(detector, material, lambda: bar.advance(task))
+            report.figures.update({f"{name}{figure}": value for figure, value in answers.items()})
+    _describe(report, material, options)
+    report.show(json_only=options.json)
+
+
+@contextmanager
+def guarding(indexed: dict[str, Path], seed: int, say: Callable[[str], None]) -> Iterator[Guard]:
+    """The guard over a fresh index of these projects, each an organization, beside the standard library."""
+    # One process and a key of its own a seed: the index is the same in every run.
+    key = IndexKey(hashlib.sha256(f"benchmark {seed}".encode()).digest())
+    with tempfile.TemporaryDirectory(prefix="cr-bench-") as home:
+        address = IndexAddress(None, Path(home), key.secret)
+        with open_store(None, Path(home), check_timeout=PATIENCE) as store:
+            say("indexing the standard library")
+            add_standard_library(address, jobs=1)
+            for name, folder in indexed.items():
+                say(f"indexing {name}")
+                ingest(address, Tree(folder, Owner.organization(name)), jobs=1)
+            index = Index(store, key, Path(home))
+            index.open()
+            yield Guard(index, Digester(key))
+
+
+def measured(detector: Detector, material: Material, tick: Callable[[], object]) -> dict[str, float]:
+    """Recall by kind and rate of false alarms, each between 0 and 1."""
+    figures = {}
+    for kind in KINDS:
+        found = 0
+        for function in material.positives:
+            rng = random.Random(zlib.crc32(f"{kind} {function.text}".encode()))
+            found += function.project in detector.owners(disguise(kind, function.text, material.foreign, rng))
+            tick()
+        figures[f"recall {kind}"] = found / len(material.positives)
+    long = [function for function in material.positives if function.text.count("\n") >= TENTH]
+    found = 0
+    for function in long:
+        found += _stopped_in_time(detector, function.text, function.project)
+        tick()
+    figures["recall three lines"] = found / len(long)
+    for name, texts in (("functions", material.independent_functions), ("spans", material.independent_spans)):
+        alarms = 0
+        for text in texts:
+            alarms += bool(detector.owners(text))
+            tick()
+        figures[f"false alarms {name}"] = alarms / len(texts)
+    return figures
+
+
+def _stopped_in_time(detector: Detector, text: str, owner: str) -> bool:
+    """Whether the tenth line never comes, a few lines a call."""
+    for prefix, lines in thirds(text):
+        if prefix.count("\n") > TENTH:
+            return False
+        if owner in detector.owners(lines, prefix):
+            return True
+    return False
+
+
+def _questions(material: Material) -> int:
+    long = sum(function.text.count("\n") >= TENTH for function in material.positives)
+    independent = len(material.independent_functions) + len(material.independent_spans)
+    return len(material.positives) * len(KINDS) + long + independent
+
+
+def _describe(report: Report, material: Material, options: argparse.Namespace) -> None:
+    figures = report.figures
+    columns = ["", *(name.removeprefix("recall ") for name in figures if name.startswith("recall "))]
+    columns += ["FP functions", "FP spans"]
+    rows = []
+    for label, prefix in (("guard", ""), ("datasketch", "datasketch ")):
+        recall = [f"{figures[f'{prefix}recall {name}']:.3f}" for name in BARS]
+        rows.append([label, *recall, *(f"{figures[f'{prefix}false alarms {name}']:.2%}" for name in FALSE_ALARMS)])
+    report.table("Copies found, by the right owner, and false alarms", columns, rows)
+    for name, limit in BARS.items():
+        report.at_least(f"recall {name}", limit)
+    for name, limit in FALSE_ALARMS.items():
+        report.at_most(f"false alarms {name}", limit)
+    figures["functions"] = len(material.positives)
+    figures["independent functions"] = len(material.independent_functions)
+    figures["independent spans"] = len(material.independent_spans)
+    figures["indexed files"] = sum(map(len, material.indexed.values()))
+    figures["copies set aside"] = material.set_aside
+    report.notes += [
+        f"{len(material.positives)} functions of {len(material.indexed)} indexed projects "
+        f"({figures['indexed files']:g} files), seed {options.seed}, SCALE={options.scale}",
+        f"{len(material.independent_functions)} functions and {len(material.independent_spans)} spans of 60 lines from "
+        f"{len(NEGATIVE)} projects that are not indexed",
+        f"{material.set_aside} of {material.candidates} candidates set aside as true copies: a text that {RULE}",
+        f"guard: {SIGNIFICANT_BITS:g} bits beyond log2 of the indexed tokens; the standard library is commons",
+        PARAMETERS,
+    ]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the JSON line only")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="another one draws other functions (default: %(default)s)")
+    scale = os.environ.get("SCALE", "small")
+    parser.add_argument("--scale", choices=sorted(SIZES), default=scale, help="default: SCALE, else small")
+    options = parser.parse_args()
+    if options.scale not in SIZES:
+        parser.error(f"SCALE={options.scale} is unknown: use one of {', '.join(sorted(SIZES))}")
+    return options
+
+
+if __name__ == "__main__":
+    main()
