@@ -37,7 +37,9 @@ from guard.store import open_store
 from guard.types import Action, Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from rich.progress import Progress
 
 SIZES = {"small": Size(functions=200, negatives=1000), "full": Size(functions=1000, negatives=4000)}
 STRANGER = "stranger"
@@ -45,7 +47,7 @@ STRANGER = "stranger"
 TENTH = 9
 PATIENCE = 30.0
 """Seconds that a check may wait for the store here, where time is not measured."""
-BARS = {"T1": 0.998, "T2": 0.99, "T3": 0.92, "P1": 0.995, "P2": 0.99, "three lines": 0.985}
+BARS = {"T1": 0.998, "T2": 0.99, "T3": 0.92, "P1": 0.995, "P2": 0.99, "three_lines": 0.985}
 FALSE_ALARMS = {"functions": 0.001, "spans": 0.003}
 
 
@@ -71,12 +73,11 @@ class Guarding:
 class Datasketch:
     """The peer as a detector; it knows no prefix, so it is asked about both together."""
 
-    def __init__(self, indexed: dict[str, list[tuple[str, str]]], tick: Callable[[], object]) -> None:
+    def __init__(self, indexed: dict[str, list[tuple[str, str]]], bar: Progress) -> None:
         self._lsh = WindowLsh()
-        for owner, files in indexed.items():
+        for owner, files in bar.track(indexed.items(), description="datasketch: index"):
             for _, text in files:
                 self._lsh.add(owner, text)
-                tick()
 
     def owners(self, text: str, prefix: str = "") -> set[str]:
         """Ask about the text with what stands before it."""
@@ -91,58 +92,50 @@ def main() -> None:
     indexed = sources(projects, options.cache)
     material = gather(indexed, sources(NEGATIVE, options.cache), size, options.seed)
     report = Report("guard-accuracy")
-    with progress() as bar, guarding(indexed, options.seed, bar.print) as guard:
-        files = sum(map(len, material.indexed.values()))
-        task = bar.add_task("datasketch index", total=files)
-        peer = Datasketch(material.indexed, lambda: bar.advance(task))
-        for name, detector in (("", Guarding(guard)), ("datasketch ", peer)):
-            task = bar.add_task(f"{name or 'guard '}questions", total=_questions(material))
-            answers = measured(detector, material, lambda: bar.advance(task))
-            report.figures.update({f"{name}{figure}": value for figure, value in answers.items()})
+    with progress() as bar, guarding(indexed, options.seed, bar) as guard:
+        peer = Datasketch(material.indexed, bar)
+        report.figures.update(measured(Guarding(guard), material, bar, ""))
+        report.figures.update(measured(peer, material, bar, "datasketch_"))
     _describe(report, material, options)
     report.show(json_only=options.json)
 
 
 @contextmanager
-def guarding(indexed: dict[str, Path], seed: int, say: Callable[[str], None]) -> Iterator[Guard]:
+def guarding(indexed: dict[str, Path], seed: int, bar: Progress) -> Iterator[Guard]:
     """The guard over a fresh index of these projects, each an organization, beside the standard library."""
     # One process and a key of its own a seed: the index is the same in every run.
     key = IndexKey(hashlib.sha256(f"benchmark {seed}".encode()).digest())
     with tempfile.TemporaryDirectory(prefix="cr-bench-") as home:
         address = IndexAddress(None, Path(home), key.secret)
         with open_store(None, Path(home), check_timeout=PATIENCE) as store:
-            say("indexing the standard library")
+            task = bar.add_task("guard: index", total=len(indexed) + 1)
             add_standard_library(address, jobs=1)
             for name, folder in indexed.items():
-                say(f"indexing {name}")
+                bar.advance(task)
                 ingest(address, Tree(folder, Owner.organization(name)), jobs=1)
+            bar.advance(task)
             index = Index(store, key, Path(home))
             index.open()
             yield Guard(index, Digester(key))
 
 
-def measured(detector: Detector, material: Material, tick: Callable[[], object]) -> dict[str, float]:
-    """Recall by kind and rate of false alarms, each between 0 and 1."""
+def measured(detector: Detector, material: Material, bar: Progress, name: str) -> dict[str, float]:
+    """Recall by kind and rate of false alarms, each between 0 and 1; `name` goes in front of each figure's."""
     figures = {}
     for kind in KINDS:
         found = 0
-        for function in material.positives:
-            rng = random.Random(zlib.crc32(f"{kind} {function.text}".encode()))
+        for function in bar.track(material.positives, description=f"{name or 'guard_'}{kind}"):
+            rng = random.Random(zlib.crc32(f"{kind} {function.text}".encode()))  # noqa: S311 - no secret
             found += function.project in detector.owners(disguise(kind, function.text, material.foreign, rng))
-            tick()
-        figures[f"recall {kind}"] = found / len(material.positives)
+        figures[f"{name}recall_{kind}"] = found / len(material.positives)
     long = [function for function in material.positives if function.text.count("\n") >= TENTH]
     found = 0
-    for function in long:
+    for function in bar.track(long, description=f"{name or 'guard_'}three_lines"):
         found += _stopped_in_time(detector, function.text, function.project)
-        tick()
-    figures["recall three lines"] = found / len(long)
-    for name, texts in (("functions", material.independent_functions), ("spans", material.independent_spans)):
-        alarms = 0
-        for text in texts:
-            alarms += bool(detector.owners(text))
-            tick()
-        figures[f"false alarms {name}"] = alarms / len(texts)
+    figures[f"{name}recall_three_lines"] = found / len(long)
+    for what, texts in (("functions", material.independent_functions), ("spans", material.independent_spans)):
+        alarms = sum(bool(detector.owners(text)) for text in bar.track(texts, description=f"independent {what}"))
+        figures[f"{name}false_alarms_{what}"] = alarms / len(texts)
     return figures
 
 
@@ -156,35 +149,30 @@ def _stopped_in_time(detector: Detector, text: str, owner: str) -> bool:
     return False
 
 
-def _questions(material: Material) -> int:
-    long = sum(function.text.count("\n") >= TENTH for function in material.positives)
-    independent = len(material.independent_functions) + len(material.independent_spans)
-    return len(material.positives) * len(KINDS) + long + independent
-
-
 def _describe(report: Report, material: Material, options: argparse.Namespace) -> None:
     figures = report.figures
-    columns = ["", *(name.removeprefix("recall ") for name in figures if name.startswith("recall "))]
-    columns += ["FP functions", "FP spans"]
     rows = []
-    for label, prefix in (("guard", ""), ("datasketch", "datasketch ")):
-        recall = [f"{figures[f'{prefix}recall {name}']:.3f}" for name in BARS]
-        rows.append([label, *recall, *(f"{figures[f'{prefix}false alarms {name}']:.2%}" for name in FALSE_ALARMS)])
+    for label, name in (("guard", ""), ("datasketch", "datasketch_")):
+        recall = [f"{figures[f'{name}recall_{kind}']:.3f}" for kind in BARS]
+        rows.append([label, *recall, *(f"{figures[f'{name}false_alarms_{what}']:.2%}" for what in FALSE_ALARMS)])
+    columns = ["", *(kind.replace("_", " ") for kind in BARS), *(f"FP {what}" for what in FALSE_ALARMS)]
     report.table("Copies found, by the right owner, and false alarms", columns, rows)
-    for name, limit in BARS.items():
-        report.at_least(f"recall {name}", limit)
-    for name, limit in FALSE_ALARMS.items():
-        report.at_most(f"false alarms {name}", limit)
+    for kind, limit in BARS.items():
+        report.at_least(f"recall_{kind}", limit)
+    for what, limit in FALSE_ALARMS.items():
+        report.at_most(f"false_alarms_{what}", limit)
     figures["functions"] = len(material.positives)
-    figures["independent functions"] = len(material.independent_functions)
-    figures["independent spans"] = len(material.independent_spans)
-    figures["indexed files"] = sum(map(len, material.indexed.values()))
-    figures["copies set aside"] = material.set_aside
+    figures["independent_functions"] = len(material.independent_functions)
+    figures["independent_spans"] = len(material.independent_spans)
+    figures["indexed_files"] = sum(map(len, material.indexed.values()))
+    figures["copies_set_aside"] = material.set_aside
+    projects = f"{len(material.indexed)} indexed projects ({figures['indexed_files']:g} files)"
+    negatives = (
+        f"{len(material.independent_functions)} functions and {len(material.independent_spans)} spans of 60 lines"
+    )
     report.notes += [
-        f"{len(material.positives)} functions of {len(material.indexed)} indexed projects "
-        f"({figures['indexed files']:g} files), seed {options.seed}, SCALE={options.scale}",
-        f"{len(material.independent_functions)} functions and {len(material.independent_spans)} spans of 60 lines from "
-        f"{len(NEGATIVE)} projects that are not indexed",
+        f"{len(material.positives)} functions of {projects}, seed {options.seed}, SCALE={options.scale}",
+        f"{negatives} from {len(NEGATIVE)} projects that are not indexed",
         f"{material.set_aside} of {material.candidates} candidates set aside as true copies: a text that {RULE}",
         f"guard: {SIGNIFICANT_BITS:g} bits beyond log2 of the indexed tokens; the standard library is commons",
         PARAMETERS,

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 LINES = 16
 STRIDE = 8
+QUERY_STRIDE = 4
+"""Lines from one queried window to the next: none is further than this from an indexed one."""
 SHINGLE = 5
 PERMUTATIONS = 128
 SIMILARITY = 0.5
 PARAMETERS = (
-    f"datasketch MinHashLSH: windows of {LINES} lines of code every {STRIDE}, shingles of {SHINGLE} renamed tokens, "
+    f"datasketch MinHashLSH: windows of {LINES} lines of code every {STRIDE} (asked: {QUERY_STRIDE}), shingles of {SHINGLE} renamed tokens, "
     f"{PERMUTATIONS} permutations, J >= {SIMILARITY}, confirmed"
 )
 
@@ -39,7 +41,7 @@ Shingles = set[bytes]
 def windows(text: str, *, fragment: bool) -> list[Shingles]:
     """The shingles of every window of LINES lines that hold code, the last one flush with the end.
 
-    A shorter text is one window; one without a shingle is none.
+    `fragment`: of a question rather than of a file, hence QUERY_STRIDE. A shorter text is one window; one without a shingle is none.
     """
     stream = lex(text, "python", fragment=fragment).code
     lines = list(accumulate(map(len, text.splitlines(keepends=True))))
@@ -48,7 +50,7 @@ def windows(text: str, *, fragment: bool) -> list[Shingles]:
         rows.setdefault(bisect_right(lines, start), []).append(token)
     code = list(rows.values())
     last = max(0, len(code) - LINES)
-    starts = [*range(0, last, STRIDE), last]
+    starts = [*range(0, last, QUERY_STRIDE if fragment else STRIDE), last]
     found = [_shingles([token for row in code[start : start + LINES] for token in row]) for start in starts]
     return [shingles for shingles in found if shingles]
 
