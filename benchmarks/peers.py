@@ -31,8 +31,8 @@ SHINGLE = 5
 PERMUTATIONS = 128
 SIMILARITY = 0.5
 PARAMETERS = (
-    f"datasketch MinHashLSH: windows of {LINES} lines of code every {STRIDE} (asked: {QUERY_STRIDE}), shingles of {SHINGLE} renamed tokens, "
-    f"{PERMUTATIONS} permutations, J >= {SIMILARITY}, confirmed"
+    f"datasketch MinHashLSH: windows of {LINES} lines of code every {STRIDE} (asked: every {QUERY_STRIDE}), shingles of "
+    f"{SHINGLE} renamed tokens, {PERMUTATIONS} permutations, J >= {SIMILARITY}, confirmed"
 )
 
 Shingles = set[bytes]
@@ -41,7 +41,8 @@ Shingles = set[bytes]
 def windows(text: str, *, fragment: bool) -> list[Shingles]:
     """The shingles of every window of LINES lines that hold code, the last one flush with the end.
 
-    `fragment`: of a question rather than of a file, hence QUERY_STRIDE. A shorter text is one window; one without a shingle is none.
+    A shorter text is one window; one without a shingle is none. `fragment`: it is a question rather than a file, and
+    has a window every QUERY_STRIDE lines.
     """
     stream = lex(text, "python", fragment=fragment).code
     lines = list(accumulate(map(len, text.splitlines(keepends=True))))
