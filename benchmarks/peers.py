@@ -31,14 +31,14 @@ SHINGLE = 5
 PERMUTATIONS = 128
 SIMILARITY = 0.5
 PARAMETERS = (
-    f"datasketch MinHashLSH: windows of {LINES} lines of code every {STRIDE} (asked: every {QUERY_STRIDE}), shingles of "
-    f"{SHINGLE} renamed tokens, {PERMUTATIONS} permutations, J >= {SIMILARITY}, confirmed"
+    f"datasketch MinHashLSH: windows of {LINES} lines of code every {STRIDE} (asked: every {QUERY_STRIDE}), shingles "
+    f"of {SHINGLE} renamed tokens, {PERMUTATIONS} permutations, J >= {SIMILARITY}, confirmed"
 )
 
 Shingles = set[bytes]
 
 
-def windows(text: str, *, fragment: bool) -> list[Shingles]:
+def windows(text: str, *, fragment: bool = False) -> list[Shingles]:
     """The shingles of every window of LINES lines that hold code, the last one flush with the end.
 
     A shorter text is one window; one without a shingle is none. `fragment`: it is a question rather than a file, and
@@ -71,7 +71,7 @@ class WindowLsh:
 
     def add(self, owner: str, text: str) -> None:
         """Index a file of an owner."""
-        for signature in signatures(windows(text, fragment=False)):
+        for signature in signatures(windows(text)):
             self._lsh.insert(len(self._known), signature, check_duplication=False)
             self._known.append((owner, signature))
 

@@ -8,6 +8,7 @@ worth the information of the query's tokens that it covers (guard.rarity). Knows
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from guard.fingerprint import K
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from guard.rarity import Bits
 
 GAP_OPEN = 3.0
@@ -26,6 +29,7 @@ GAP_LIMIT = 60
 """Tokens that may be inserted or deleted between two runs of one chain."""
 RUNS_A_DOCUMENT = 64
 CHAINS_A_DOCUMENT = 4
+"""Chains of one document that a reader is told of."""
 _ROUNDING = 1e-6
 
 Mask = NDArray[np.bool_]
@@ -102,8 +106,10 @@ class Alignment:
         self._bands = _Cover.of(np.cumsum(fresh) - 1, self._queries)
         self._agreed = _Cover.of(self._rows[self._exact], self._queries[self._exact])
 
-    def chains(self, wanted: Mask, bits: Bits, literal: Bits, floor: float) -> list[Chain]:
-        """The chains that are worth `floor` bits or more, best first.
+    def chains(
+        self, wanted: Mask, bits: Bits, literal: Bits, floor: float, *, most: int = CHAINS_A_DOCUMENT
+    ) -> list[Chain]:
+        """The chains that are worth `floor` bits or more, best first, at most so many a document.
 
         `wanted`: the documents to look at, a mask over `documents`. `bits`: what each token of the query tells;
         `literal`: what it adds where it agrees to the letter; shapes (length,).
@@ -120,7 +126,8 @@ class Alignment:
             best = np.argsort(-worth[low:high], kind="stable")[:RUNS_A_DOCUMENT] + low
             columns = (self._starts[best], self._ends[best], self._run_diagonals[best], worth[best])
             runs = [Run(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
-            chains += _chains_of(int(self.documents[row]), runs, totals, self._exact_mask(row), literal, floor)
+            drawn = _chains_of(int(self.documents[row]), runs, totals, self._exact_mask(row), literal, floor)
+            chains += islice(drawn, most)
         chains.sort(key=lambda chain: -chain.bits)
         return chains
 
@@ -183,11 +190,10 @@ def _fresh(values: NDArray[np.int64]) -> Mask:
 
 def _chains_of(
     document: int, runs: list[Run], total: list[float], exact: Mask, literal: Bits, floor: float
-) -> list[Chain]:
+) -> Iterator[Chain]:
     """Draw the best chain, then the best of the runs left outside its span, and so on."""
-    chains: list[Chain] = []
     runs.sort(key=lambda run: (run.start, run.end))
-    while runs and len(chains) < CHAINS_A_DOCUMENT:
+    while runs:
         path, score = _best_path(runs, total)
         covered = np.zeros(len(exact), dtype=np.bool_)
         for run in path:
@@ -195,10 +201,9 @@ def _chains_of(
         agreed = covered & exact
         score += float(literal[agreed].sum())
         if score < floor:
-            break
-        chains.append(Chain(document, tuple(path), score, covered, agreed))
+            return
+        yield Chain(document, tuple(path), score, covered, agreed)
         runs = [run for run in runs if run.end <= path[0].start or run.start >= path[-1].end]
-    return chains
 
 
 def _best_path(runs: list[Run], total: list[float]) -> tuple[list[Run], float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from guard.alignment import Alignment, Chain, Mask, Seeds
+from guard.alignment import RUNS_A_DOCUMENT, Alignment, Chain, Mask, Seeds
 from guard.fingerprint import W
 from guard.index import owner_number
 from guard.minhash import FRAGMENT, similarity
@@ -134,20 +134,26 @@ class Examination:
     def _set_aside(self, documents: Mask, bits: Bits, literal: Bits) -> tuple[Bits, Bits]:
         """What the tokens tell once those that stand in these documents tell nothing."""
         bits, literal = bits.copy(), literal.copy()
-        for chain in self._alignment.chains(documents, self._bits, self._literal, EXONERATING_BITS):
+        for chain in self._alignment.chains(
+            documents, self._bits, self._literal, EXONERATING_BITS, most=RUNS_A_DOCUMENT
+        ):
             bits[chain.covered] = 0.0
             literal[chain.exact] = 0.0
         return bits, literal
 
     def _significant(self, documents: Mask, bits: Bits, literal: Bits, threshold: float) -> list[Chain]:
         chains = self._alignment.chains(documents, bits, literal, threshold)
-        return [chain for chain in chains if self._adds(chain.covered, chain.exact, bits, literal)]
+        return [chain for chain in chains if self._adds(chain, bits, literal, threshold)]
 
-    def _adds(self, covered: Mask, exact: Mask, bits: Bits, literal: Bits) -> bool:
-        """Whether the generation itself, not the prompt before it, has its share in a match."""
-        new = covered & self._added
-        worth = float(bits[new].sum() + literal[exact & self._added].sum())
-        return int(new.sum()) >= ADDED_TOKENS and worth >= ADDED_BITS
+    def _adds(self, chain: Chain, bits: Bits, literal: Bits, threshold: float) -> bool:
+        """Whether the generation itself, not the prompt before it, has its share in a match.
+
+        Where the prompt alone is a significant copy, that share may be a single token: whoever draws code out a few
+        tokens at a time has the rest of it in the prompt.
+        """
+        new = chain.covered & self._added
+        count, worth = int(new.sum()), float(bits[new].sum() + literal[chain.exact & self._added].sum())
+        return (count >= ADDED_TOKENS and worth >= ADDED_BITS) or (count > 0 and chain.bits - worth >= threshold)
 
     def _aligned(self, chain: Chain, owner: Owner) -> Candidate:
         covered, span = int(chain.covered.sum()), chain.end - chain.start
@@ -172,14 +178,14 @@ class Examination:
         held = np.isin(owner_number(self._band_documents), list(owners))
         held &= ~np.isin(self._band_documents, [chain.document for chain in aligned])
         held &= self._tells(bits, threshold)[self._band_rows]
-        found: dict[tuple[int, int], Candidate] = {}
+        found: dict[tuple[int, int, int], Candidate] = {}
         fragments = self._probe.fragments
         columns = (self._band_rows[held], self._band_documents[held], self._band_positions[held])
         for row, document, position in zip(*(column.tolist() for column in columns), strict=True):
-            if (row, document) in found:
+            if (row, document, position) in found:
                 continue
             start, end = int(fragments.starts[row]), int(fragments.ends[row])
-            found[row, document] = Candidate(
+            found[row, document, position] = Candidate(
                 document=document,
                 owner=owners[owner_number(document)],
                 probe=self._probe,

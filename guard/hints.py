@@ -82,8 +82,8 @@ def _hint_end(symbols: list[str], i: int, limit: int, ends: frozenset[str]) -> i
         symbol = symbols[at]
         if depth == 0 and symbol in ends:
             return at
-        if symbol in _STATEMENT_WORDS:
-            return None
+        if symbol in _STATEMENT_WORDS or (depth == 0 and symbol == ","):
+            return None  # a fragment of a dictionary has commas where a statement has none
         depth += (symbol in _OPENERS) - (symbol in _CLOSERS)
     return limit if depth == 0 and limit - i <= HINT_LIMIT else None
 

@@ -94,11 +94,12 @@ _STRING_BODY = re.compile(r"""^[a-zA-Z]{0,2}(\"{3}|'{3}|["'`])?(.*?)(?:\1)?$""",
 _VALUE_BEFORE = frozenset("=([{,+%") | {"return", "in", "is", "and", "or", "not", "==", "+=", "else", "if", "yield"}
 # Looking further back for the start of a line would make a line of quotes quadratic.
 _INDENT_LIMIT = 200
-_PROSE = re.compile(r"[^\W\d_]{2,20}+ [^\W\d_]{2,20}+ [^\W\d_]{2,20}+(?! *[(=\[])")
+_WORD = r"(?!import\b)[^\W\d_]{2,20}+"
+_PROSE = re.compile(rf"\b{_WORD} {_WORD} {_WORD}(?! *[(=\[])")
 _TRIPLE_MARK = re.compile(r"\"{3}|'{3}")
 _LINE_COMMENT = {Syntax.HASH: re.compile(r"\#[^\n]*+"), Syntax.SLASH: re.compile(r"//[^\n]*+")}
 _OPENING = frozenset(":=([{,+%")
-_OPENS = 50
+_OPENS = 200
 """What such a place weighs against marks of code."""
 _CODE_MARK = re.compile(r"[(){}\[\]=;]|\w\.\w|:$", re.MULTILINE)
 

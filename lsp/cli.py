@@ -17,9 +17,9 @@ app = typer.Typer()
 
 @app.command()
 def lsp(
-    url: Annotated[str | None, typer.Option(help=f"The service. [default: {DEFAULT_URL}]")] = None,
+    url: Annotated[str | None, typer.Option(help=f"The service; by default {DEFAULT_URL}.")] = None,
     key_file: Annotated[
-        Path | None, typer.Option(help=f"File with the API key. [default: the variable {KEY_VARIABLE}]")
+        Path | None, typer.Option(help=f"File with the API key; by default the variable {KEY_VARIABLE}.")
     ] = None,
 ) -> None:
     """Run the language server on stdin and stdout. Editors start it; the key may also come in their settings."""

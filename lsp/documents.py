@@ -43,8 +43,8 @@ class Surroundings:
 class Budget:
     """Characters of prefix and suffix that are sent."""
 
-    prefix: int = 8000
-    suffix: int = 2000
+    prefix: int = 4000
+    suffix: int = 1000
 
     def halved(self) -> Budget:
         """Half of each."""

@@ -62,7 +62,9 @@ def load_plugins() -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    load_plugins()
+    # An entry point is named as its command is; no other command waits for its imports.
+    if sys.argv[1:2] == [] or sys.argv[1].startswith("-") or sys.argv[1] in entry_points(group=PLUGINS).names:
+        load_plugins()
     try:
         app()
     except (GuardError, ServiceError) as error:

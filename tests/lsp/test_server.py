@@ -209,7 +209,7 @@ def test_a_prompt_too_long_for_the_model_is_shortened(
     run: Run, editor: SimpleNamespace, service: SimpleNamespace
 ) -> None:
     async def scenario() -> None:
-        service.limit = 2500
+        service.limit = 1500
         editor.open("x = 1\n" * 2000)
         assert await editor.ghost(2000, 0)
         assert await editor.ghost(2000, 0)

@@ -1,0 +1,256 @@
+"""How fast is the guard, how large its index? Beside datasketch's MinHashLSH with its Redis storage, on one server.
+
+A check is timed warm, one after the other, in a process of its own, with the standard library as commons in the index.
+`store_share` is the part of a check that waits for the store, `round_trips` what the server counts a check. Sizes are
+differences of the server's `used_memory`. A fragment is a window of about 16 lines (128 tokens, every 64), datasketch's
+one of 16 lines, every 8.
+
+datasketch keeps pickles in Redis; it gets a private server here, which is thrown away with everything in it.
+
+    SCALE=small|full python benchmarks/guard_speed.py [--json] [--cache DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from clones import spans
+from corpora import CACHE, INDEXED, NEGATIVE, SMALL, Project, python_files, sources
+from latency import latency
+from peers import PARAMETERS, RedisLsh, signatures, windows
+from report import Report, progress
+
+from guard.commons import add_standard_library
+from guard.ingest import IndexAddress, IngestReport, Tree, ingest
+from guard.store import Store, open_store
+from guard.types import Owner
+from guard.withdrawal import withdraw
+
+LENGTHS = (15, 60)
+OWNER = Owner.organization("corpus")
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is indexed and asked. `windows`: how many of them datasketch gets, at some milliseconds each."""
+
+    indexed: tuple[Project, ...]
+    asked: tuple[Project, ...]
+    questions: int
+    windows: int
+
+
+SIZES = {
+    "small": Size(INDEXED[:4], NEGATIVE[:4], questions=300, windows=2000),
+    "full": Size(INDEXED + NEGATIVE[SMALL:], NEGATIVE[:SMALL], questions=2000, windows=20_000),
+}
+
+
+def main() -> None:
+    """Measure, print, and end with the JSON line."""
+    options = _options()
+    size = SIZES[options.scale]
+    asked = list(sources(size.asked, options.cache).values())
+    report = Report("guard-speed")
+    with progress() as bar, tempfile.TemporaryDirectory(prefix="cr-bench-") as folder:
+        tree = one_tree(sources(size.indexed, options.cache), Path(folder) / "corpus")
+        address = IndexAddress(None, Path(folder) / "home", hashlib.sha256(b"benchmark").digest())
+        task = bar.add_task("commons", total=6)
+        with open_store(None, address.home) as store:
+            add_standard_library(address)
+            bar.update(task, advance=1, description="one job")
+            held = _build(report, store, address, tree)
+            bar.update(task, advance=1, description="checks")
+            questions = _checks(report, address, [tree], asked, size)
+            bar.update(task, advance=1, description="removal")
+            _remove(report, address)
+            bar.update(task, advance=1, description="two jobs")
+            _build_again(report, address, tree)
+            bar.update(task, advance=1, description="datasketch")
+            _peer(report, store, tree, questions, size, held)
+    _hold(report)
+    _describe(report, options)
+    report.show(json_only=options.json)
+
+
+def one_tree(projects: dict[str, Path], folder: Path) -> Path:
+    """The projects side by side in one folder: a tree large enough that starting workers does not count."""
+    for name, source in projects.items():
+        shutil.copytree(source, folder / name)
+    return folder
+
+
+def _build(report: Report, store: Store, address: IndexAddress, tree: Path) -> int:
+    """Index the tree by one process; answer the bytes that it takes in the store."""
+    empty = used_memory(store)
+    built = ingest(address, Tree(tree, OWNER), jobs=1)
+    held = used_memory(store) - empty
+    report.figures.update(_build_figures(built, "one_job"))
+    report.figures["fragments"] = built.fragments
+    report.figures["source_mb"] = built.size / MEGABYTE
+    # Bytes a fragment are megabytes a million of them.
+    report.figures["mb_a_million_fragments"] = held / built.fragments
+    return held
+
+
+def _remove(report: Report, address: IndexAddress) -> None:
+    """Withdraw the organization."""
+    with address.opened() as (index, _):
+        before = used_memory(index.store)
+        began = time.perf_counter()
+        withdraw(index, OWNER)
+        seconds = time.perf_counter() - began
+        report.figures["removed_mb"] = (before - used_memory(index.store)) / MEGABYTE
+    report.figures["removal_s_100k_fragments"] = seconds / report.figures["fragments"] * 100_000
+
+
+def _build_again(report: Report, address: IndexAddress, tree: Path) -> None:
+    """Index the tree by two processes."""
+    figures = report.figures
+    figures.update(_build_figures(ingest(address, Tree(tree, OWNER), jobs=2), "two_jobs"))
+    figures["two_jobs_speedup"] = figures["mb_a_second_two_jobs"] / figures["mb_a_second_one_job"]
+
+
+def used_memory(store: Store) -> int:
+    """Bytes that the server says it uses."""
+    memory: Any = store.writer.info("memory")
+    return int(memory["used_memory"])
+
+
+def _build_figures(report: IngestReport, name: str) -> dict[str, float]:
+    return {
+        f"files_a_second_{name}": report.added / report.seconds,
+        f"fragments_a_second_{name}": report.fragments / report.seconds,
+        f"mb_a_second_{name}": report.size / MEGABYTE / report.seconds,
+    }
+
+
+def _checks(
+    report: Report, address: IndexAddress, indexed: list[Path], asked: list[Path], size: Size
+) -> dict[int, list[str]]:
+    """Time independent and copied text of each length; answer the independent texts."""
+    questions = {}
+    most = 0
+    for lines in LENGTHS:
+        questions[lines] = _texts(asked, lines, size.questions)
+        for name, texts in (
+            (f"{lines}_lines", questions[lines]),
+            (f"{lines}_lines_copied", _texts(indexed, lines, size.questions)),
+        ):
+            # Spawned, so that nothing of this process is in its way.
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                found = pool.submit(latency, address, texts).result()
+            report.figures.update(found.figures(name))
+            most = max(most, found.most_round_trips)
+    report.figures["most_round_trips"] = most
+    return questions
+
+
+def _texts(folders: list[Path], lines: int, count: int) -> list[str]:
+    """`count` spans of so many lines, evenly spread over the folders' files."""
+    texts = [span for folder in folders for span in spans(python_files(folder), lines)]
+    return texts[:: max(1, len(texts) // count)][:count]
+
+
+def _peer(report: Report, store: Store, tree: Path, questions: dict[int, list[str]], size: Size, held: int) -> None:
+    """The peer on the same server: the same tree's windows, the same questions."""
+    figures = report.figures
+    cut = [window for _, text in python_files(tree) for window in windows(text)]
+    some = cut[:: max(1, len(cut) // size.windows)][: size.windows]
+    lsh = RedisLsh(Path(store.address.removeprefix("unix://")))
+    empty = used_memory(store)
+    began = time.perf_counter()
+    lsh.insert((f"w{number}", signature) for number, signature in enumerate(signatures(some)))
+    figures["datasketch_windows_a_second"] = len(some) / (time.perf_counter() - began)
+    figures["datasketch_mb_a_million_windows"] = (used_memory(store) - empty) / len(some)
+    for lines, texts in questions.items():
+        for text in islice(texts, 20):
+            lsh.query(text)
+        times = []
+        for text in texts:
+            began = time.perf_counter()
+            lsh.query(text)
+            times.append(time.perf_counter() - began)
+        figures[f"datasketch_p50_{lines}_lines_ms"] = float(np.percentile(times, 50)) * 1000
+        figures[f"datasketch_p99_{lines}_lines_ms"] = float(np.percentile(times, 99)) * 1000
+        figures[f"times_faster_{lines}_lines"] = (
+            figures[f"datasketch_p50_{lines}_lines_ms"] / figures[f"p50_{lines}_lines_ms"]
+        )
+    figures["times_smaller"] = figures["datasketch_mb_a_million_windows"] * len(cut) / held
+
+
+def _hold(report: Report) -> None:
+    report.at_most("p50_60_lines_ms", 1.0)
+    report.at_most("p99_60_lines_ms", 5.0)
+    report.at_most("most_round_trips", 2)
+    report.at_least("times_faster_60_lines", 15)
+    report.at_least("times_smaller", 20)
+    report.at_most("mb_a_million_fragments", 350)
+    report.at_least("fragments_a_second_one_job", 5000)
+    report.at_least("mb_a_second_one_job", 3)
+    report.at_most("removal_s_100k_fragments", 10)
+
+
+def _describe(report: Report, options: argparse.Namespace) -> None:
+    figures = report.figures
+    rows = []
+    for lines in LENGTHS:
+        for name, label in (
+            (f"{lines}_lines", "independent"),
+            (f"{lines}_lines_copied", "copied from an organization"),
+        ):
+            row = [f"{figures[f'{percentile}_{name}_ms']:.2f}" for percentile in ("p50", "p99")]
+            row += [f"{figures[f'store_share_{name}']:.0%}", f"{figures[f'round_trips_{name}']:.2f}"]
+            rows.append([f"{lines} lines, {label}", *row, f"{figures[f'blocked_{name}']:.1%}"])
+        peer = [f"{figures[f'datasketch_{percentile}_{lines}_lines_ms']:.2f}" for percentile in ("p50", "p99")]
+        rows.append([f"{lines} lines, independent, datasketch", *peer, "", "", ""])
+    report.table("One check", ["", "p50 ms", "p99 ms", "store", "round trips", "blocked"], rows)
+    built_rows = [
+        [label, *(f"{figures[f'{what}_a_second_{name}']:,.1f}" for what in ("files", "fragments", "mb"))]
+        for name, label in (("one_job", "one job"), ("two_jobs", "two jobs"))
+    ]
+    built_rows.append(["datasketch, one job", "", f"{figures['datasketch_windows_a_second']:,.1f}", ""])
+    report.table("Building", ["", "files/s", "fragments/s", "MB/s"], built_rows)
+    sizes = [
+        ["guard", f"{figures['mb_a_million_fragments']:,.0f}"],
+        ["datasketch", f"{figures['datasketch_mb_a_million_windows']:,.0f}"],
+    ]
+    report.table("Size", ["", "MB a million fragments"], sizes)
+    indexed = f"{figures['fragments']:,.0f} fragments of {figures['source_mb']:.1f} MB beside the standard library"
+    removal = (
+        f"{figures['removal_s_100k_fragments']:.1f} s a 100,000 fragments, {figures['removed_mb']:.1f} MB given back"
+    )
+    report.notes += [
+        f"{indexed}, SCALE={options.scale}, {os.cpu_count()} cores",
+        f"removal of the organization: {removal}",
+        PARAMETERS,
+    ]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the JSON line only")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept (default: %(default)s)")
+    scale = os.environ.get("SCALE", "small")
+    parser.add_argument("--scale", choices=sorted(SIZES), default=scale, help="default: SCALE, else small")
+    options = parser.parse_args()
+    if options.scale not in SIZES:
+        parser.error(f"SCALE={options.scale} is unknown: use one of {', '.join(sorted(SIZES))}")
+    return options
+
+
+if __name__ == "__main__":
+    main()

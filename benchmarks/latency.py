@@ -1,0 +1,107 @@
+"""How long the guard takes for one text after another, in a process of its own, and how often it asks the store.
+
+Knows neither corpora nor bars.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from guard.check import Guard, GuardQuery
+from guard.digest import Digester
+from guard.index import DocumentId, DocumentRecord, Hits, Index
+from guard.secret import IndexKey
+from guard.store import open_store
+from guard.types import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from guard.ingest import IndexAddress
+
+WARM_UP = 30
+PATIENCE = 30.0
+STRANGER = "stranger"
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of checks one by one: wall time in milliseconds, the share of it spent on the store, and what came of them."""
+
+    p50: float
+    p99: float
+    store_share: float
+    round_trips: float
+    most_round_trips: int
+    blocked: float
+
+    def figures(self, name: str) -> dict[str, float]:
+        """The figures under their names."""
+        return {
+            f"p50_{name}_ms": self.p50,
+            f"p99_{name}_ms": self.p99,
+            f"store_share_{name}": self.store_share,
+            f"round_trips_{name}": self.round_trips,
+            f"blocked_{name}": self.blocked,
+        }
+
+
+class _TimedIndex(Index):
+    """An index that adds up the seconds for which it was waited on."""
+
+    waited = 0.0
+
+    def lookup(self, hashes: NDArray[np.uint64]) -> Hits:
+        began = time.perf_counter()
+        hits = super().lookup(hashes)
+        self.waited += time.perf_counter() - began
+        return hits
+
+    def records(self, documents: Iterable[DocumentId]) -> dict[DocumentId, DocumentRecord]:
+        began = time.perf_counter()
+        records = super().records(documents)
+        self.waited += time.perf_counter() - began
+        return records
+
+
+def latency(address: IndexAddress, texts: list[str]) -> Latency:
+    """Check every text once, warm, one after the other, as a stranger to all indexed code."""
+    key = IndexKey(address.key)
+    with open_store(address.url, address.home, check_timeout=PATIENCE) as store:
+        index = _TimedIndex(store, key, address.home)
+        index.open()
+        guard = Guard(index, Digester(key))
+        for text in texts[:WARM_UP]:
+            guard.check(_query(text))
+        trips = [_round_trips(store.writer, guard, text) for text in texts]
+        times, blocked, index.waited = [], 0, 0.0
+        for text in texts:
+            began = time.perf_counter()
+            decision = guard.check(_query(text))
+            times.append(time.perf_counter() - began)
+            blocked += decision.action is Action.BLOCK
+    return Latency(
+        p50=float(np.percentile(times, 50)) * 1000,
+        p99=float(np.percentile(times, 99)) * 1000,
+        store_share=index.waited / sum(times),
+        round_trips=sum(trips) / len(trips),
+        most_round_trips=max(trips),
+        blocked=blocked / len(texts),
+    )
+
+
+def _query(text: str) -> GuardQuery:
+    return GuardQuery(text=text, caller=STRANGER, language="python")
+
+
+def _round_trips(client: Any, guard: Guard, text: str) -> int:  # noqa: ANN401 - redis-py types its answers loosely
+    """How often the server read a request during one check, by its own count; the second INFO is one of them."""
+    before = client.info("stats")["total_reads_processed"]
+    guard.check(_query(text))
+    return int(client.info("stats")["total_reads_processed"]) - int(before) - 1
