@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from guard import fingerprint, minhash
 from guard.errors import OwnerError, StoreMismatchError, StoreUnavailableError
+from guard.postings import POSITION_LIMIT, packed
 from guard.rarity import Background
 from guard.scripts import FORGET_OWNER, LOOKUP, OWNER_ID, PUT, REMOVE
 from guard.secret import IndexKey, bind_index, bound_index
@@ -44,7 +45,6 @@ POSTINGS_CAP = 100
 """Postings a fingerprint: what a hundred documents hold is an idiom, and tells nothing of its owner."""
 POSTINGS_A_DOCUMENT = 4
 _POSTING = 8
-_POSITION_LIMIT = (1 << 24) - 1
 _SERIAL_BITS = 24
 _BACKGROUND = "cr:background:"
 
@@ -73,7 +73,7 @@ class Hits:
     @property
     def positions(self) -> NDArray[np.int64]:
         """Token positions in the documents, shape (n,)."""
-        return (self.postings & np.uint64(_POSITION_LIMIT)).astype(np.int64)
+        return (self.postings & np.uint64(POSITION_LIMIT)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class Index:
                 digest.tokens,
                 blob if len(fragments) else b"",
                 POSTINGS_CAP * _POSTING,
-                _entries(digest),
+                packed(digest, POSTINGS_A_DOCUMENT),
             )
         )
 
@@ -291,23 +291,6 @@ def _hits(reply: list[Any]) -> Hits:
         version=int(reply[1]),
         tokens=int(reply[2]),
     )
-
-
-def _entries(digest: Digest) -> bytes:
-    """The document's postings as guard.scripts.PUT reads them: fingerprint, count, positions."""
-    found: dict[bytes, list[int]] = {}
-    prints, fragments = digest.fingerprints, digest.fragments
-    for name, position in zip(prints.hashes.astype("<u8"), prints.positions, strict=True):
-        found.setdefault(name.tobytes(), []).append(int(position))
-    for names, start in zip(fragments.bands.astype("<u8"), fragments.starts, strict=True):
-        for name in names:
-            found.setdefault(name.tobytes(), []).append(int(start))
-    pieces = []
-    for name, positions in found.items():
-        kept = [position for position in positions if position < _POSITION_LIMIT][:POSTINGS_A_DOCUMENT]
-        if kept:
-            pieces.append(name + bytes([len(kept)]) + b"".join(position.to_bytes(3, "little") for position in kept))
-    return b"".join(pieces)
 
 
 def _tail(document: DocumentId) -> bytes:

@@ -34,17 +34,18 @@ return out
 # Takes a document's postings back. `names` is its cr:s value, `tail` its key.
 _TAKE_BACK = """
 local function take_back(tail)
-  local names = redis.call('GET', 'cr:s:' .. tail) or ''
+  local call, sub = redis.call, string.sub
+  local names = call('GET', 'cr:s:' .. tail) or ''
   for i = 1, #names, 8 do
-    local key, field = 'cr:p:' .. string.sub(names, i, i + 1), string.sub(names, i + 2, i + 7)
-    local postings = redis.call('HGET', key, field)
+    local key, field = 'cr:p:' .. sub(names, i, i + 1), sub(names, i + 2, i + 7)
+    local postings = call('HGET', key, field)
     if postings then
-      local kept = {}
+      local kept = ''
       for j = 1, #postings, 8 do
-        if string.sub(postings, j + 3, j + 7) ~= tail then kept[#kept + 1] = string.sub(postings, j, j + 7) end
+        if sub(postings, j + 3, j + 7) ~= tail then kept = kept .. sub(postings, j, j + 7) end
       end
-      if #kept == 0 then redis.call('HDEL', key, field)
-      elseif #kept * 8 < #postings then redis.call('HSET', key, field, table.concat(kept)) end
+      if kept == '' then call('HDEL', key, field)
+      elseif #kept < #postings then call('HSET', key, field, kept) end
     end
   end
   -- A damaged record must not stand in the way of its own removal: what runs here is never rolled back.
@@ -71,18 +72,17 @@ local tail = struct.pack('<I3', serial) .. owner
 -- The old version first, so that it leaves its place among the capped postings to the new one.
 if old then take_back(string.sub(old, 1, 3) .. owner) end
 local entries, cap, at, names = ARGV[9], tonumber(ARGV[8]), 1, {}
+local call, sub, byte = redis.call, string.sub, string.byte
 while at <= #entries do
-  local name, count = string.sub(entries, at, at + 7), string.byte(entries, at + 8)
-  local key, field = 'cr:p:' .. string.sub(name, 1, 2), string.sub(name, 3, 8)
-  local postings = redis.call('HGET', key, field) or ''
-  at = at + 9
+  local past = at + 9 + 3 * byte(entries, at + 8)
+  local key, field = 'cr:p:' .. sub(entries, at, at + 1), sub(entries, at + 2, at + 7)
+  local postings = call('HGET', key, field) or ''
   if #postings < cap then
-    local added = {postings}
-    for i = 0, count - 1 do added[i + 2] = string.sub(entries, at + 3 * i, at + 3 * i + 2) .. tail end
-    redis.call('HSET', key, field, table.concat(added))
-    names[#names + 1] = name
+    for i = at + 9, past - 1, 3 do postings = postings .. sub(entries, i, i + 2) .. tail end
+    call('HSET', key, field, postings)
+    names[#names + 1] = sub(entries, at, at + 7)
   end
-  at = at + 3 * count
+  at = past
 end
 redis.call('SET', 'cr:d:' .. tail, ARGV[5])
 redis.call('SET', 'cr:s:' .. tail, table.concat(names))

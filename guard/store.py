@@ -210,7 +210,8 @@ COMPLAINTS: dict[type[RedisError], str] = {
     BusyLoadingError: "is still loading its data: wait until it is ready",
     AuthenticationError: "does not accept our user and password: correct those in CLEANROOM_REDIS_URL",
     AuthorizationError: "does not accept our user: correct it in CLEANROOM_REDIS_URL",
-    NoPermissionError: "denies our user a command or key: grant it `~cr:*` and the commands of deploy/'s ACL file",
+    NoPermissionError: "denies our user a command or key: to index, use the indexer's settings; to check, grant what "
+    "deploy/valkey/users.acl.example grants",
     ReadOnlyError: "is read-only (a replica?): name the primary in CLEANROOM_REDIS_URL",
     OutOfMemoryError: "is out of memory: raise its `maxmemory` (and keep `maxmemory-policy noeviction`)",
 }

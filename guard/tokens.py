@@ -3,31 +3,27 @@
 One lexer serves all languages in two syntaxes, by the mark that starts a line comment: `#` (Python, Ruby, shell ...)
 and `//` (C, C++, Java, JavaScript, TypeScript, Go, Rust ...). Fragments are first-class input: text may start or end
 inside a string or a comment. Layout, comments, docstrings, the choice of quotes and trailing commas leave no trace in
-the stream of code; what stands in comments and docstrings becomes a stream of its own, so that code recited behind a
-comment mark is compared as well.
+the stream of code; what stands in comments and strings becomes a stream of its own, so that code recited behind a
+comment mark or in quotes is compared as well.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
 from guard.hints import without_type_hints
-from guard.keywords import HASH_KEYWORDS, HASH_LANGUAGES, SLASH_KEYWORDS, SLASH_LANGUAGES
+from guard.keywords import HASH_KEYWORDS, SLASH_KEYWORDS
+from guard.opening import start_of_code
 from guard.stream import IDENTIFIER, NUMBER, STRING, TokenStream
+from guard.syntax import Syntax, syntax_of
 
-
-class Syntax(StrEnum):
-    """How comments and strings are written."""
-
-    HASH = "hash"
-    SLASH = "slash"
+__all__ = ["Lexed", "Syntax", "lex", "syntax_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Lexed:
-    """A text's two streams: its code, and the words inside its comments and docstrings."""
+    """A text's two streams: its code, and the words inside its comments, docstrings and longer strings."""
 
     syntax: Syntax
     code: TokenStream
@@ -80,51 +76,24 @@ _SLASH_SCANNERS = (
         _REST,
     ),
 )
-# Inside a comment the marks of comments are passed over, and so are the stars that begin its lines: what stands behind
-# them is read like the rest.
+# Inside comments and strings the marks of comments are passed over, as are the stars that begin a comment's lines and
+# the signs for a line's end: what stands behind them is read like the rest.
 _WORDS = rf"(?P<string>{_QUOTED}|{_CHARACTERS})"
 _COMMENT_SCANNERS = {
-    Syntax.HASH: _compile(r"(?P<mark>\#[#/!*]*+|\"{3}|'{3})", _WORDS, _REST),
-    Syntax.SLASH: _compile(r"(?P<mark>//[#/!*]*+|/\*|[^\S\n]*+\n\s*+\*++|\"{3}|'{3})", _LIFETIME, _WORDS, _REST),
+    Syntax.HASH: _compile(r"(?P<mark>\\[ntr\"'\\/]|\#[#/!*]*+|\"{3}|'{3})", _WORDS, _REST),
+    Syntax.SLASH: _compile(
+        r"(?P<mark>\\[ntr\"'\\/]|//[#/!*]*+|/\*|[^\S\n]*+\n\s*+\*++|\"{3}|'{3})", _LIFETIME, _WORDS, _REST
+    ),
 }
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _CLOSERS = frozenset(")]}")
 _STRING_BODY = re.compile(r"""^[a-zA-Z]{0,2}(\"{3}|'{3}|["'`])?(.*?)(?:\1)?$""", re.DOTALL)
 # A triple-quoted string after one of these is a value; anywhere else at the start of a line it is a docstring.
 _VALUE_BEFORE = frozenset("=([{,+%") | {"return", "in", "is", "and", "or", "not", "==", "+=", "else", "if", "yield"}
+LONG_STRING = 24
+"""Characters of a string beyond which it may hold code."""
 # Looking further back for the start of a line would make a line of quotes quadratic.
 _INDENT_LIMIT = 200
-_WORD = r"(?!import\b)[^\W\d_]{2,20}+"
-_PROSE = re.compile(rf"\b{_WORD} {_WORD} {_WORD}(?! *[(=\[])")
-_TRIPLE_MARK = re.compile(r"\"{3}|'{3}")
-_LINE_COMMENT = {Syntax.HASH: re.compile(r"\#[^\n]*+"), Syntax.SLASH: re.compile(r"//[^\n]*+")}
-_OPENING = frozenset(":=([{,+%")
-_OPENS = 200
-"""What such a place weighs against marks of code."""
-_CODE_MARK = re.compile(r"[(){}\[\]=;]|\w\.\w|:$", re.MULTILINE)
-
-_HASH_EVIDENCE = re.compile(
-    r"^[ \t]*+(?:def|class|elif|except|from|import|with|for|while|if|try|else)\b[^{;\n]*+:?[ \t]*+(?:\#.*+)?$"
-    r"|^[ \t]*+\#(?!include|define|if|endif|pragma|\[)|\bself\.|^[ \t]*+@\w|\b(?:and|or|not|None|True|False|elif)\b",
-    re.MULTILINE,
-)
-_SLASH_EVIDENCE = re.compile(
-    r"[;{}][ \t]*+$|^[ \t]*+//|/\*|\*/|&&|\|\||=>|\b(?:func|fn|const|let|var|public|private|static|void|new|this)\b"
-    r"|^[ \t]*+\#(?:include|define)",
-    re.MULTILINE,
-)
-
-
-def syntax_of(language: str | None, text: str) -> Syntax:
-    """The syntax of `language` (a lower-case name such as "python", "go"), or of the text itself if it is unknown."""
-    if language in HASH_LANGUAGES:
-        return Syntax.HASH
-    if language in SLASH_LANGUAGES:
-        return Syntax.SLASH
-    head = text[-20_000:]
-    hashes = sum(1 for _ in _HASH_EVIDENCE.finditer(head))
-    slashes = sum(1 for _ in _SLASH_EVIDENCE.finditer(head))
-    return Syntax.HASH if hashes >= slashes else Syntax.SLASH
 
 
 def lex(text: str, language: str | None = None, *, fragment: bool = True) -> Lexed:
@@ -136,7 +105,7 @@ def lex(text: str, language: str | None = None, *, fragment: bool = True) -> Lex
     """
     text = _with_line_feeds(text)
     syntax = syntax_of(language, text)
-    begin = _start_of_code(text, syntax) if fragment else 0
+    begin = start_of_code(text, syntax) if fragment else 0
     lexer = _Lexer(text, syntax)
     if begin:
         lexer.hide(0, begin)
@@ -149,47 +118,6 @@ def _with_line_feeds(text: str) -> str:
     if "\r" not in text:
         return text
     return _LONE_RETURN.sub("\n", text).replace("\r\n", "\n\r")
-
-
-def _start_of_code(text: str, syntax: Syntax) -> int:
-    """Where code begins, if the text starts inside a multi-line string or comment; 0 if it does not."""
-    if syntax is Syntax.SLASH:
-        close = text.find("*/")
-        # A regular expression or a pattern of files (`/a*/`, `"*/5"`) is no end of a comment: code stands before it.
-        if close >= 0 and text.find("/*", 0, close) < 0 and _codeness(text[:close], syntax) <= 0:
-            return close + 2
-        return 0
-    marks = list(_TRIPLE_MARK.finditer(text))
-    edges = [0, *(edge for mark in marks for edge in mark.span()), len(text)]
-    parts = [_codeness(text[a:b], syntax) for a, b in zip(edges[0::2], edges[1::2], strict=True)] if marks else []
-    openers = [_OPENS * _opens(text, mark.start()) for mark in marks]
-    readings = {"": 0, **{mark.group(): mark.end() for mark in reversed(marks)}}
-    return readings[max(readings, key=lambda inside: _plausibility(marks, parts, openers, inside))]
-
-
-def _plausibility(marks: list[re.Match[str]], parts: list[int], openers: list[int], inside: str) -> int:
-    """How well a reading of a text's triple quotes fits, if the text starts inside a string of the mark `inside`."""
-    score = 0
-    for mark, part, opener in zip(marks, parts, openers, strict=False):
-        score += -part if inside else part
-        if not inside:
-            inside = mark.group()
-            score += opener
-        elif inside == mark.group():
-            inside = ""
-    return score + (-parts[-1] if inside else parts[-1]) if marks else 0
-
-
-def _opens(text: str, start: int) -> bool:
-    """Whether a triple quote stands where only a string or docstring begins: behind a colon, a bracket, a sign."""
-    before = text[max(0, start - _INDENT_LIMIT) : start].rstrip("rRbBfFuUtT \t\n\r\\")
-    return before[-1:] in _OPENING
-
-
-def _codeness(part: str, syntax: Syntax) -> int:
-    """How much a part looks like code rather than prose: marks of code less three for each run of three words."""
-    part = _LINE_COMMENT[syntax].sub("", part)
-    return sum(1 for _ in _CODE_MARK.finditer(part)) - 3 * sum(1 for _ in _PROSE.finditer(part))
 
 
 class _Lexer:
@@ -238,7 +166,7 @@ class _Lexer:
             elif kind == "op":
                 add(found.group(), found.group(), start, end)
             elif kind == "string":
-                add(_string_value(found.group()), STRING, start, end)
+                self._take_string(start, end)
             elif kind == "number":
                 add(found.group(), NUMBER, start, end)
             elif kind == "line":
@@ -264,6 +192,15 @@ class _Lexer:
             if "\n" in raw:
                 self.hidden.append((opened, end - len(close)))
         return None
+
+    def _take_string(self, start: int, end: int) -> None:
+        """Take a string on one line; if it is long, what it holds may be code as well."""
+        raw = self.text[start:end]
+        self._add(_string_value(raw), STRING, start, end)
+        if len(raw) <= LONG_STRING:
+            return
+        opened = len(raw) - len(raw.lstrip("rRbBfFuUtTL")) + 1
+        self.hidden.append((start + opened, end - (len(raw) > opened and raw[-1] == raw[opened - 1])))
 
     def _is_docstring(self, start: int) -> bool:
         indent = self.text[max(0, start - _INDENT_LIMIT) : start]
