@@ -1,6 +1,7 @@
 """How fast is the guard, how large its index? Beside datasketch's MinHashLSH with its Redis storage, on one server.
 
-A check is timed warm, one after the other, in a process of its own, with the standard library as commons in the index.
+A check is timed warm, one after the other, in a process of its own, with the standard library as commons in the index;
+datasketch is asked about the same texts in turn with the guard.
 `store_share` is the part of a check that waits for the store, `round_trips` what the server counts a check. Sizes are
 differences of the server's `used_memory`. A fragment is a window of about 16 lines (128 tokens, every 64), datasketch's
 one of 16 lines, every 8.
@@ -21,11 +22,9 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from clones import spans
 from corpora import CACHE, INDEXED, NEGATIVE, SMALL, Project, python_files, sources
 from latency import latency
@@ -73,14 +72,14 @@ def main() -> None:
             add_standard_library(address)
             bar.update(task, advance=1, description="one job")
             held = _build(report, store, address, tree)
+            bar.update(task, advance=1, description="datasketch")
+            _build_peer(report, store, tree, size, held)
             bar.update(task, advance=1, description="checks")
-            questions = _checks(report, address, [tree], asked, size)
+            _check(report, address, tree, asked, size)
             bar.update(task, advance=1, description="removal")
             _remove(report, address)
             bar.update(task, advance=1, description="two jobs")
             _build_again(report, address, tree)
-            bar.update(task, advance=1, description="datasketch")
-            _peer(report, store, tree, questions, size, held)
     _hold(report)
     _describe(report, options)
     report.show(json_only=options.json)
@@ -138,58 +137,36 @@ def _build_figures(report: IngestReport, name: str) -> dict[str, float]:
     }
 
 
-def _checks(
-    report: Report, address: IndexAddress, indexed: list[Path], asked: list[Path], size: Size
-) -> dict[int, list[str]]:
-    """Time independent and copied text of each length; answer the independent texts."""
-    questions = {}
+def _build_peer(report: Report, store: Store, tree: Path, size: Size, held: int) -> None:
+    """Have datasketch index some of the same tree's windows on the same server."""
+    cut = [window for _, text in python_files(tree) for window in windows(text)]
+    some = cut[:: max(1, len(cut) // size.windows)][: size.windows]
+    empty = used_memory(store)
+    began = time.perf_counter()
+    RedisLsh.beside(store).insert((f"w{number}", signature) for number, signature in enumerate(signatures(some)))
+    report.figures["datasketch_windows_a_second"] = len(some) / (time.perf_counter() - began)
+    taken = (used_memory(store) - empty) / len(some)
+    report.figures["datasketch_mb_a_million_windows"] = taken
+    report.figures["times_smaller"] = taken * len(cut) / held
+
+
+def _check(report: Report, address: IndexAddress, tree: Path, asked: list[Path], size: Size) -> None:
+    """Time independent and copied text of each length."""
     most = 0
     for lines in LENGTHS:
-        questions[lines] = _texts(asked, lines, size.questions)
-        for name, texts in (
-            (f"{lines}_lines", questions[lines]),
-            (f"{lines}_lines_copied", _texts(indexed, lines, size.questions)),
-        ):
+        for name, folders in ((f"{lines}_lines", asked), (f"{lines}_lines_copied", [tree])):
             # Spawned, so that nothing of this process is in its way.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                found = pool.submit(latency, address, texts).result()
+                found = pool.submit(latency, address, _texts(folders, lines, size.questions)).result()
             report.figures.update(found.figures(name))
             most = max(most, found.most_round_trips)
     report.figures["most_round_trips"] = most
-    return questions
 
 
 def _texts(folders: list[Path], lines: int, count: int) -> list[str]:
     """`count` spans of so many lines, evenly spread over the folders' files."""
     texts = [span for folder in folders for span in spans(python_files(folder), lines)]
     return texts[:: max(1, len(texts) // count)][:count]
-
-
-def _peer(report: Report, store: Store, tree: Path, questions: dict[int, list[str]], size: Size, held: int) -> None:
-    """The peer on the same server: the same tree's windows, the same questions."""
-    figures = report.figures
-    cut = [window for _, text in python_files(tree) for window in windows(text)]
-    some = cut[:: max(1, len(cut) // size.windows)][: size.windows]
-    lsh = RedisLsh(Path(store.address.removeprefix("unix://")))
-    empty = used_memory(store)
-    began = time.perf_counter()
-    lsh.insert((f"w{number}", signature) for number, signature in enumerate(signatures(some)))
-    figures["datasketch_windows_a_second"] = len(some) / (time.perf_counter() - began)
-    figures["datasketch_mb_a_million_windows"] = (used_memory(store) - empty) / len(some)
-    for lines, texts in questions.items():
-        for text in islice(texts, 20):
-            lsh.query(text)
-        times = []
-        for text in texts:
-            began = time.perf_counter()
-            lsh.query(text)
-            times.append(time.perf_counter() - began)
-        figures[f"datasketch_p50_{lines}_lines_ms"] = float(np.percentile(times, 50)) * 1000
-        figures[f"datasketch_p99_{lines}_lines_ms"] = float(np.percentile(times, 99)) * 1000
-        figures[f"times_faster_{lines}_lines"] = (
-            figures[f"datasketch_p50_{lines}_lines_ms"] / figures[f"p50_{lines}_lines_ms"]
-        )
-    figures["times_smaller"] = figures["datasketch_mb_a_million_windows"] * len(cut) / held
 
 
 def _hold(report: Report) -> None:
@@ -208,16 +185,14 @@ def _describe(report: Report, options: argparse.Namespace) -> None:
     figures = report.figures
     rows = []
     for lines in LENGTHS:
-        for name, label in (
-            (f"{lines}_lines", "independent"),
-            (f"{lines}_lines_copied", "copied from an organization"),
-        ):
-            row = [f"{figures[f'{percentile}_{name}_ms']:.2f}" for percentile in ("p50", "p99")]
+        for name, label in ((f"{lines}_lines", "independent"), (f"{lines}_lines_copied", "copied")):
+            row = [f"{figures[f'{figure}_{name}_ms']:.2f}" for figure in ("p50", "p99")]
             row += [f"{figures[f'store_share_{name}']:.0%}", f"{figures[f'round_trips_{name}']:.2f}"]
-            rows.append([f"{lines} lines, {label}", *row, f"{figures[f'blocked_{name}']:.1%}"])
-        peer = [f"{figures[f'datasketch_{percentile}_{lines}_lines_ms']:.2f}" for percentile in ("p50", "p99")]
-        rows.append([f"{lines} lines, independent, datasketch", *peer, "", "", ""])
-    report.table("One check", ["", "p50 ms", "p99 ms", "store", "round trips", "blocked"], rows)
+            row += [f"{figures[f'blocked_{name}']:.1%}"]
+            row += [f"{figures[f'datasketch_{figure}_{name}_ms']:.2f}" for figure in ("p50", "p99")]
+            rows.append([f"{lines} lines, {label}", *row, f"{figures[f'times_faster_{name}']:.1f}"])
+    columns = ["", "p50 ms", "p99 ms", "store", "round trips", "blocked", "datasketch p50", "p99", "times faster"]
+    report.table("One check", columns, rows)
     built_rows = [
         [label, *(f"{figures[f'{what}_a_second_{name}']:,.1f}" for what in ("files", "fragments", "mb"))]
         for name, label in (("one_job", "one job"), ("two_jobs", "two jobs"))

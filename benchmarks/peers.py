@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasketch import MinHash, MinHashLSH
@@ -21,7 +22,8 @@ from guard.tokens import lex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from guard.store import Store
 
 LINES = 16
 STRIDE = 8
@@ -92,6 +94,11 @@ class RedisLsh:
     def __init__(self, socket: Path) -> None:
         storage = {"type": "redis", "basename": b"peer", "redis": {"unix_socket_path": str(socket)}}
         self._lsh: Any = MinHashLSH(threshold=SIMILARITY, num_perm=PERMUTATIONS, storage_config=storage)
+
+    @classmethod
+    def beside(cls, store: Store) -> RedisLsh:
+        """The one in the embedded server of `store`, which is there to be thrown away."""
+        return cls(Path(store.address.removeprefix("unix://")))
 
     def insert(self, signed: Iterable[tuple[str, MinHash]]) -> None:
         """Add windows through a buffered session, which is how datasketch fills a large index."""

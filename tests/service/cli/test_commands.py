@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from guard.store import open_store
 from service.cli.root import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SECRET_CODE = """\
@@ -60,7 +62,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)
 
-    return call
+    yield call
+    # `serve` sends the log to a stream that ends with the test.
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
