@@ -48,7 +48,11 @@ class Result:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Result]]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     monkeypatch.setenv("CLEANROOM_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 
