@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import os
 import random
+import sys
 import tempfile
 import zlib
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from clones import KINDS, disguise, thirds
 from copies import RULE
-from corpora import CACHE, INDEXED, NEGATIVE, SMALL, sources
+from corpora import CACHE, INDEXED, NEGATIVE, SMALL, CorpusDownloadError, sources
 from material import Material, Size, gather
 from peers import PARAMETERS, WindowLsh
 from report import Report, progress
@@ -193,4 +194,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CorpusDownloadError as error:
+        sys.exit(f"error: {error}")

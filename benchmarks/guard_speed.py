@@ -18,6 +18,7 @@ import hashlib
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from clones import spans
-from corpora import CACHE, INDEXED, NEGATIVE, SMALL, Project, python_files, sources
+from corpora import CACHE, INDEXED, NEGATIVE, SMALL, CorpusDownloadError, Project, python_files, sources
 from latency import latency
 from peers import PARAMETERS, RedisLsh, signatures, windows
 from report import Report, progress
@@ -228,4 +229,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CorpusDownloadError as error:
+        sys.exit(f"error: {error}")

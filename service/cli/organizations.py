@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from guard.withdrawal import withdraw
 
 from guard.errors import LicenseError
 from guard.licenses import LicensePolicy
 from guard.types import Owner
+from guard.withdrawal import withdraw
 from service.cli.opening import index_address, opened_accounts
 from service.cli.output import Json, print_json, print_table, say
 from service.settings import load_settings
