@@ -32,9 +32,10 @@ from guard.check import SIGNIFICANT_BITS, Guard, GuardQuery
 from guard.commons import add_standard_library
 from guard.digest import Digester
 from guard.index import Index
-from guard.ingest import IndexAddress, Tree, ingest
+from guard.ingest import IndexAddress, ingest
 from guard.secret import IndexKey
 from guard.store import open_store
+from guard.tree import Tree
 from guard.types import Action, Owner
 
 if TYPE_CHECKING:

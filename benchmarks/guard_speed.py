@@ -33,8 +33,9 @@ from peers import PARAMETERS, RedisLsh, signatures, windows
 from report import Report, progress
 
 from guard.commons import add_standard_library
-from guard.ingest import IndexAddress, IngestReport, Tree, ingest
+from guard.ingest import IndexAddress, IngestReport, ingest
 from guard.store import Store, open_store
+from guard.tree import Tree
 from guard.types import Owner
 from guard.withdrawal import withdraw
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guard.corpus import SourceFile, walk
-from guard.ingest import IndexAddress, IngestReport, Progress, Tree, ingest
+from guard.ingest import IndexAddress, IngestReport, Progress, ingest
 from guard.rarity import Background
 from guard.tokens import Syntax, lex
+from guard.tree import Tree
 from guard.types import Owner
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from guard.corpus import list_files, load
 from guard.digest import Digester
 from guard.errors import IngestError
 from guard.index import Index
-from guard.license_detection import TreeLicense, detect_license
 from guard.secret import IndexKey
 from guard.skips import Skipped, SkipReason
 from guard.standing import Standing
@@ -31,14 +30,14 @@ from guard.types import Owner, OwnerKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from guard.tree import Tree
+
 CHUNK = 16
 """Files a worker takes at a time."""
 INLINE = 64
 """Up to this many files it is quicker not to start workers."""
 PATIENCE = 10.0
 """Seconds to wait for an answer for which a check would not wait: others may be writing large documents."""
-LICENSE_HEAD = 8_000
-"""Characters of a file in which its licence is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +56,6 @@ class IndexAddress:
             index = Index(store, key, self.home)
             index.create()
             yield index, Digester(key)
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A tree to ingest and whose it is. For a licensed corpus whose owner has no fixed licence, `detected` finds it."""
-
-    root: Path
-    owner: Owner
-    detected: TreeLicense | None = None
-    exclude: frozenset[str] = frozenset()
-
-    @classmethod
-    def with_detected_licenses(cls, root: Path, name: str) -> Tree:
-        """A licensed corpus in which every file has the licence that the tree states for it."""
-        return cls(root, Owner.licensed(name, "LicenseRef-unknown"), detect_license(root))
-
-    def path_of(self, relative: str) -> str:
-        """The document's path: the tree's own name in front, so that two trees of one owner do not collide."""
-        name = self.root.resolve().name
-        return relative if self.root.is_file() else f"{name}/{relative}"
-
-    def holds(self, path: str) -> bool:
-        """Whether the document at `path` is, or was, a file of this tree."""
-        return path == self.root.name if self.root.is_file() else path.startswith(self.path_of(""))
-
-    def owner_of(self, relative: str, text: str) -> Owner:
-        """Whose document a file is."""
-        if self.detected is None:
-            return self.owner
-        return Owner.licensed(self.owner.name, self.detected.of(relative, text[:LICENSE_HEAD]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from guard.skips import SkipReason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guard.ingest import Tree
+    from guard.tree import Tree
     from guard.types import Owner
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from platformdirs import user_data_path
 
-from guard.ingest import Tree, ingest
+from guard.ingest import ingest
+from guard.tree import Tree
 from guard.types import Owner
 from service.accounts import Accounts, Scope
 from service.cli.opening import engine_of, index_address, opened_accounts

@@ -9,9 +9,10 @@ import typer
 
 from guard.audit import verify
 from guard.commons import add_standard_library
-from guard.ingest import IngestReport, Tree, ingest
+from guard.ingest import IngestReport, ingest
 from guard.inventory import statistics
 from guard.licenses import normalize
+from guard.tree import Tree
 from guard.types import Owner
 from guard.withdrawal import withdraw
 from service.cli.opening import index_address, opened_accounts

@@ -17,11 +17,12 @@ from guard.commons import has_commons
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
 from guard.index import Index
-from guard.ingest import IndexAddress, Tree, ingest
+from guard.ingest import IndexAddress, ingest
 from guard.rarity import Background
 from guard.secret import load_index_key
 from guard.store import open_store
 from guard.tokens import Syntax
+from guard.tree import Tree
 from guard.types import Action, Owner
 from guard.withdrawal import withdraw
 

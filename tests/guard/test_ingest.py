@@ -12,9 +12,10 @@ from samples.indexed import ACME, BETA, KEY, Indexed
 
 from guard.audit import verify
 from guard.errors import CorpusError, IngestError, StoreMismatchError
-from guard.ingest import INLINE, IndexAddress, Progress, Tree, ingest
+from guard.ingest import INLINE, IndexAddress, Progress, ingest
 from guard.inventory import statistics
 from guard.skips import SkipReason
+from guard.tree import Tree
 from guard.types import Owner
 
 if TYPE_CHECKING:
