@@ -136,11 +136,13 @@ class Alignment:
         literals = np.concatenate([[0.0], np.cumsum(literal)])
         agreed = self._agreed.worth(literals, len(self.documents))[self._band_rows]
         count = len(self._band_rows)
-        reach = self._bands.worth(total, count) + np.minimum(agreed, self._bands.worth(literals, count))
         # Sums taken in another order differ in their last digits.
-        able = np.zeros(len(self.documents), dtype=np.bool_)
-        able[self._band_rows[reach >= floor - _ROUNDING]] = True
-        return np.flatnonzero(able & wanted)
+        least = floor - _ROUNDING - agreed
+        able = wanted[self._band_rows] & (self._bands.worth(total, count) >= least)
+        if able.any():
+            able &= self._bands.stretches(total, able) >= least
+            able &= self._bands.stretches(total + literals, able) >= least + agreed
+        return _values(self._band_rows[able])
 
     def _runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and last seed of each run: neighbours on one diagonal whose tokens touch."""
@@ -179,6 +181,32 @@ class _Cover:
         """What each of `count` groups covers is worth, by running totals of the tokens' worth; shape (count,)."""
         gained = total[self.ends] - total[self.begins]
         return np.bincount(self.groups, weights=gained, minlength=count).astype(np.float64)
+
+    def stretches(self, total: Bits, able: Mask) -> Bits:
+        """The best stretch of each able group, by the same totals; shape (groups,), nothing for the others.
+
+        A stretch is what is covered from one place to another less the price of what is left out between: the best
+        sum of consecutive numbers (Kadane's), for all groups at once.
+        """
+        best = np.full(len(able), -np.inf)
+        chosen = able[self.groups]
+        groups, begins, ends = self.groups[chosen], self.begins[chosen], self.ends[chosen]
+        if not len(groups):
+            return best
+        gaps = np.append(0, begins[1:] - ends[:-1])
+        apart = _fresh(groups) | (gaps > GAP_LIMIT)
+        gained = total[ends] - total[begins]
+        reached = np.cumsum(gained - np.where(apart, 0.0, GAP_TOKEN * gaps))
+        before = reached - gained
+        # The least from which a stretch can begin: a running minimum, begun anew wherever a step down is put in.
+        steps = np.cumsum(apart) * (before.max() - before.min() + 1.0)
+        np.maximum.at(best, groups, reached - np.minimum.accumulate(before - steps) - steps)
+        return best
+
+
+def _values(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The distinct values of a sorted column."""
+    return ordered[_fresh(ordered)]
 
 
 def _fresh(values: NDArray[np.int64]) -> Mask:
