@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 KEY = "cr_test"
-URI = "file:///work/a.py"
+URI = "file:///project/a.py"
 PATIENCE = 20.0
 STATUS = "cleanroom/didChangeStatus"
 COMMAND = (sys.executable, "-P", "-c", "from lsp.cli import app; app()")
