@@ -10,9 +10,7 @@ by the rule of copies.py, and counted. Python only: the corpora are. Equal seeds
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import os
 import random
 import sys
 import tempfile
@@ -23,8 +21,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from clones import KINDS, disguise, thirds
 from copies import RULE
-from corpora import CACHE, INDEXED, NEGATIVE, SMALL, CorpusDownloadError, sources
+from corpora import INDEXED, NEGATIVE, SMALL, CorpusDownloadError, sources
 from material import Material, Size, gather
+from options import options_of
 from peers import PARAMETERS, WindowLsh
 from report import Report, progress
 
@@ -39,6 +38,7 @@ from guard.tree import Tree
 from guard.types import Action, Owner
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from rich.progress import Progress
@@ -88,7 +88,7 @@ class Datasketch:
 
 def main() -> None:
     """Measure, print, and end with the JSON line."""
-    options = _options()
+    options = options_of(__doc__, SIZES, seeded=True)
     size = SIZES[options.scale]
     projects = INDEXED[:SMALL] if options.scale == "small" else INDEXED
     indexed = sources(projects, options.cache)
@@ -179,19 +179,6 @@ def _describe(report: Report, material: Material, options: argparse.Namespace) -
         f"guard: {SIGNIFICANT_BITS:g} bits beyond log2 of the indexed tokens; the standard library is commons",
         PARAMETERS,
     ]
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print the JSON line only")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="another one draws other functions (default: %(default)s)")
-    scale = os.environ.get("SCALE", "small")
-    parser.add_argument("--scale", choices=sorted(SIZES), default=scale, help="default: SCALE, else small")
-    options = parser.parse_args()
-    if options.scale not in SIZES:
-        parser.error(f"SCALE={options.scale} is unknown: use one of {', '.join(sorted(SIZES))}")
-    return options
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ datasketch keeps pickles in Redis; it gets a private server here, which is throw
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import multiprocessing
 import os
@@ -24,11 +23,12 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clones import spans
-from corpora import CACHE, INDEXED, NEGATIVE, SMALL, CorpusDownloadError, Project, python_files, sources
+from corpora import INDEXED, NEGATIVE, SMALL, CorpusDownloadError, Project, python_files, sources
 from latency import latency
+from options import options_of
 from peers import PARAMETERS, RedisLsh, signatures, windows
 from report import Report, progress
 
@@ -38,6 +38,9 @@ from guard.store import Store, open_store
 from guard.tree import Tree
 from guard.types import Owner
 from guard.withdrawal import withdraw
+
+if TYPE_CHECKING:
+    import argparse
 
 LENGTHS = (15, 60)
 OWNER = Owner.organization("corpus")
@@ -62,7 +65,7 @@ SIZES = {
 
 def main() -> None:
     """Measure, print, and end with the JSON line."""
-    options = _options()
+    options = options_of(__doc__, SIZES)
     size = SIZES[options.scale]
     asked = list(sources(size.asked, options.cache).values())
     report = Report("guard-speed")
@@ -215,18 +218,6 @@ def _describe(report: Report, options: argparse.Namespace) -> None:
         f"removal of the organization: {removal}",
         PARAMETERS,
     ]
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print the JSON line only")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept (default: %(default)s)")
-    scale = os.environ.get("SCALE", "small")
-    parser.add_argument("--scale", choices=sorted(SIZES), default=scale, help="default: SCALE, else small")
-    options = parser.parse_args()
-    if options.scale not in SIZES:
-        parser.error(f"SCALE={options.scale} is unknown: use one of {', '.join(sorted(SIZES))}")
-    return options
 
 
 if __name__ == "__main__":

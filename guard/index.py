@@ -68,7 +68,7 @@ class Hits:
     @property
     def documents(self) -> NDArray[np.int64]:
         """Document ids, shape (n,)."""
-        return (self.postings >> np.uint64(24)).astype(np.int64)
+        return (self.postings >> np.uint64(_SERIAL_BITS)).astype(np.int64)
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -135,12 +135,11 @@ class Index:
 
     def lookup(self, hashes: NDArray[np.uint64]) -> Hits:
         """Ask for many fingerprints in one round trip; raises what `open` raises when the index is not as it was."""
-        if not self._stamp:
-            self.open()
+        stamp = self._sealed()
         with self.store.refusing():
-            reply = self._lookup(args=[self._stamp, hashes.astype("<u8").tobytes()])
+            reply = self._lookup(args=[stamp, hashes.astype("<u8").tobytes()])
         if not isinstance(reply, list) or len(reply) < 3 or len(reply) % 2 == 0:  # noqa: PLR2004 - stamp, version, size
-            self.store.accept(Stamp.from_bytes(self._stamp), reply[0] if reply else None)
+            self.store.accept(Stamp.from_bytes(stamp), reply[0] if reply else None)
             self._garbage("an answer of the wrong shape")
         try:
             return _hits(reply)
@@ -201,12 +200,12 @@ class Index:
 
     def remove(self, owner: Owner, path: str) -> bool:
         """Remove one document, atomically; False if there is none."""
-        id_ = self._known_id(owner)
+        id_ = self.known_id(owner)
         return id_ is not None and bool(self._run("remove", id_, path))
 
     def paths(self, owner: Owner) -> dict[str, bytes]:
         """The owner's documents with their keyed content hashes."""
-        id_ = self._known_id(owner)
+        id_ = self.known_id(owner)
         with self.store.refusing():
             table = self._writer.hgetall(b"cr:paths:" + id_) if id_ else {}
         return {path.decode("utf-8", "surrogateescape"): value[3:] for path, value in table.items()}
@@ -219,7 +218,7 @@ class Index:
 
     def forget(self, owner: Owner) -> None:
         """Drop an owner that has no documents left; raises OwnerError if it has."""
-        id_ = self._known_id(owner)
+        id_ = self.known_id(owner)
         if id_ is not None and not self._run("forget", id_, str(owner)):
             message = f"{owner} still has documents in the index: remove them first"
             raise OwnerError(message)
@@ -241,30 +240,35 @@ class Index:
 
     def run_all(self, script: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Run one of guard.scripts for each of `calls`, in one round trip: each is atomic, all together are not."""
-        if not self._stamp:
-            self.open()
+        stamp = self._sealed()
         program = self._writer.register_script(script)
         with self.store.refusing():
             pipe = self._writer.pipeline(transaction=False)
             for call in calls:
-                program(args=[self._stamp, *call], client=pipe)
+                program(args=[stamp, *call], client=pipe)
             return list(pipe.execute())
 
-    def _known_id(self, owner: Owner) -> bytes | None:
+    def known_id(self, owner: Owner) -> bytes | None:
+        """The owner's id, or None if it was never given one."""
         with self.store.refusing():
             id_: bytes | None = self._writer.hget("cr:owner-ids", str(owner))
         return id_
+
+    def _sealed(self) -> bytes:
+        """The stamp that every script is given, from the index that is opened at first use."""
+        if not self._stamp:
+            self.open()
+        return self._stamp
 
     def _with_id(self, index_id: str) -> Stamp:
         expected = self._expected
         return Stamp(expected.schema, expected.scheme, expected.key_check, index_id)
 
     def _run(self, script: str, *args: Any) -> Any:  # noqa: ANN401 - redis takes and answers bytes, numbers and text
-        if not self._stamp:
-            self.open()
+        stamp = self._sealed()
         with self.store.refusing():
             try:
-                return self._scripts[script](args=[self._stamp, *args])
+                return self._scripts[script](args=[stamp, *args])
             except ResponseError as error:
                 if not str(error).startswith("CR"):
                     raise
@@ -294,7 +298,7 @@ def _hits(reply: list[Any]) -> Hits:
 
 
 def _tail(document: DocumentId) -> bytes:
-    return struct.pack("<I", document & 0xFFFFFF)[:3] + struct.pack("<H", document >> 24)
+    return struct.pack("<I", document & ((1 << _SERIAL_BITS) - 1))[:3] + struct.pack("<H", owner_number(document))
 
 
 def _record(record: bytes, fragments: bytes | None) -> DocumentRecord:

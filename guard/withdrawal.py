@@ -38,7 +38,7 @@ def withdraw(index: Index, owner: Owner, prefix: str = "", *, progress: Callable
     writer: Any = index.store.writer
     start, removed = prefix.encode(errors="surrogateescape"), 0
     with index.store.refusing():
-        id_ = writer.hget("cr:owner-ids", str(owner))
+        id_ = index.known_id(owner)
         table = b"cr:paths:" + (id_ or b"")
         for _ in range(_ROUNDS):
             paths = (path for path, _ in writer.hscan_iter(table, count=_PAGE) if path.startswith(start))

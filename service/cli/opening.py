@@ -19,6 +19,7 @@ from service.errors import SetupError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from guard.secret import IndexKey
     from service.engines.protocol import Engine
     from service.settings import Settings
 
@@ -34,17 +35,13 @@ def prepare_home(settings: Settings) -> None:
 
 def index_address(settings: Settings) -> IndexAddress:
     """Where the index is, with its key."""
-    prepare_home(settings)
-    value = settings.index_key.get_secret_value() if settings.index_key else None
-    return IndexAddress(settings.redis_url, settings.home, load_index_key(settings.home, value).secret)
+    return IndexAddress(settings.redis_url, settings.home, _index_key(settings).secret)
 
 
 @contextmanager
 def opened_guard(settings: Settings) -> Iterator[Guard]:
     """A guard over the index of the settings, which must be there."""
-    prepare_home(settings)
-    value = settings.index_key.get_secret_value() if settings.index_key else None
-    key = load_index_key(settings.home, value)
+    key = _index_key(settings)
     with open_store(settings.redis_url, settings.home, check_timeout=settings.check_timeout) as store:
         yield Guard(Index(store, key, settings.home), Digester(key), prefix_characters=settings.prefix_characters)
 
@@ -78,3 +75,9 @@ def engine_of(settings: Settings) -> Engine:
         native_suffix=settings.fill_in_the_middle == "native",
         fill_in_the_middle=None if settings.fill_in_the_middle == "native" else settings.fill_in_the_middle,
     )
+
+
+def _index_key(settings: Settings) -> IndexKey:
+    prepare_home(settings)
+    value = settings.index_key.get_secret_value() if settings.index_key else None
+    return load_index_key(settings.home, value)
