@@ -6,15 +6,18 @@ A digest holds keyed hashes, positions and sizes, and no text.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from guard.fingerprint import GUARANTEE, Fingerprinter, Fingerprints
-from guard.minhash import QUERY_STRIDE, Fragments, Signer
+from guard.minhash import MIN_FRAGMENT, QUERY_STRIDE, Fragments, Signer
+from guard.names import Names
+from guard.secret import KEY_BYTES, IndexKey
 from guard.tokens import Syntax, lex
 
 if TYPE_CHECKING:
-    from guard.secret import IndexKey
     from guard.stream import TokenStream
 
 CONTENT_HASH_BYTES = 8
@@ -47,7 +50,8 @@ class Digester:
     """Makes digests under one index key. Safe to share between threads."""
 
     def __init__(self, key: IndexKey) -> None:
-        self._content_key = key.derive(b"content")
+        # Of both parts: with one alone nobody can test whether a file is in the index.
+        self._content_key = hashlib.blake2b(key.derive(b"content"), key=key.store).digest()
         self._fingerprinter = Fingerprinter(key)
         self._signer = Signer(key, self._fingerprinter)
 
@@ -73,11 +77,26 @@ class Digester:
         lexed = lex(text, language)
         probes = []
         if len(lexed.code):
-            fragments = self._signer.fragments(lexed.code, QUERY_STRIDE)
-            probes.append(self._probe(lexed.code, lexed.syntax, fragments, prose=False))
+            probes.append(self._probe(lexed.code, lexed.syntax, prose=False))
         if len(lexed.comments) >= GUARANTEE:
-            probes.append(self._probe(lexed.comments, lexed.syntax, Fragments.none(), prose=True))
+            probes.append(self._probe(lexed.comments, lexed.syntax, prose=True))
         return tuple(probes)
 
-    def _probe(self, stream: TokenStream, syntax: Syntax, fragments: Fragments, *, prose: bool) -> Probe:
-        return Probe(stream, syntax, self._fingerprinter.fingerprints(stream), fragments, prose=prose)
+    def closer(self, probe: Probe) -> Probe:
+        """The probe with the fingerprints of every run instead of the winnowed ones, and the bands of its fragments."""
+        every = self._fingerprinter.fingerprints(probe.stream, every=True)
+        if probe.prose:
+            return replace(probe, fingerprints=every)
+        return replace(probe, fingerprints=every, fragments=self._signer.fragments(probe.stream, QUERY_STRIDE))
+
+    def _probe(self, stream: TokenStream, syntax: Syntax, *, prose: bool) -> Probe:
+        return Probe(stream, syntax, self._fingerprinter.fingerprints(stream), Fragments.none(), prose=prose)
+
+
+def warm() -> None:
+    """Compile, or read from disk, what digests and postings need, so that the first check does not wait for it."""
+    key = IndexKey(bytes(KEY_BYTES))
+    Names(key).veil(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64))
+    digester = Digester(key)
+    for probe in digester.probes("def f(x):\r\n    return x\n" * MIN_FRAGMENT, "python"):
+        digester.closer(probe)

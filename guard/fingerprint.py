@@ -1,164 +1,180 @@
-"""Keyed fingerprints of token streams: which runs of tokens are remembered, and under which 64-bit names.
+"""Keyed fingerprints of token streams: which runs of tokens are remembered, and under which names.
 
-Winnowing (Schleimer, Wilkerson, Aiken: Winnowing, SIGMOD 2003, section 3): of every W consecutive k-grams of tokens the
-one with the smallest hash is kept, so that two texts that share K + W - 1 tokens in a row share a fingerprint. Knows
-neither where fingerprints are stored nor whose they are.
+Runs of K renamed tokens are winnowed (see guard.winnowing), so that two texts that share K + W - 1 tokens in a row
+share a fingerprint, whatever their names and literals; a byte tells with which runs those agree as well. Knows neither
+where fingerprints are stored nor whose they are.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
+
+from guard.kernels import constant, kernel, part
+from guard.names import BASE_SHIFT, NAME_BITS, Hashes, Names, seal_names
+from guard.runs import TokenKeys, mixed, run_hashes, symbol_hashes, token_hash, token_keys
+from guard.siphash import HALF_WORD, KEY_BYTES, WORD_BYTES, States, absorb, finish, keyed, tail
+from guard.winnowing import W, winnow_into
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from guard.secret import IndexKey
     from guard.stream import TokenStream
 
-K = 10
+__all__ = ["GUARANTEE", "MIN_DISTINCT", "NAME_BITS", "Fingerprinter", "Fingerprints", "Hashes", "K", "Names", "W"]
+
+K = 9
 """Tokens in a fingerprinted run."""
-W = 7
-"""Runs of which one is kept."""
 GUARANTEE = K + W - 1
 """Any shared run of this many tokens shares a fingerprint."""
 MIN_DISTINCT = 4
-"""A run of fewer distinct tokens (`0, 0, 0, 0, 0`) says nothing and is not kept."""
-_TOKEN_CACHE = 500_000
-_NAME = 8
-"""Bytes of a name, and of the run's hash that it is made from."""
-
-Hashes = NDArray[np.uint64]
-Positions = NDArray[np.int32]
+"""A run of fewer distinct renamed tokens (`0, 0, 0, 0, 0`) is known by its exact tokens, of which as many differ."""
+_RUN = constant(K)
+_DROPPED = np.uint64(2**64 - 1)
+_AGREEMENT_SHIFT = np.uint64(56)
+_NOTHING = np.uint64(0)
+_RENAMED_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprints:
-    """Kept runs, in the order of `positions` within each stream.
+    """Kept runs, in the order of their positions.
 
-    `hashes`: uint64, shape (n,), the keyed names. `positions`: int32, shape (n,), the run's first token.
-    `exact`: bool, shape (n,): from the exact stream (True) or the renamed one (False).
+    `names`: uint64, shape (n,), keyed names below 2**NAME_BITS. `positions`: int32, shape (n,), the run's first token.
+    `agreement`: uint8, shape (n,), a keyed hash of the run's exact tokens.
     """
 
-    hashes: Hashes
-    positions: Positions
-    exact: NDArray[np.bool_]
+    names: Hashes
+    positions: NDArray[np.int32]
+    agreement: NDArray[np.uint8]
 
     def __len__(self) -> int:
-        return len(self.hashes)
+        return len(self.names)
+
+
+class _Keys(NamedTuple):
+    """What fingerprints are made with.
+
+    `runs`, `agreement`: SipHash before a run is read, shape (1, 4). `rounds`: SipHash before every round of a name,
+    shape (ROUNDS, 4).
+    """
+
+    tokens: TokenKeys
+    runs: States
+    agreement: States
+    rounds: States
 
 
 class Fingerprinter:
     """Fingerprints under one index key. Safe to share between threads."""
 
-    def __init__(self, key: IndexKey) -> None:
-        # Hashing from here on is cheaper than keying anew for every name.
-        self._namers = {
-            True: hashlib.blake2b(digest_size=_NAME, key=key.derive(b"exact")),
-            False: hashlib.blake2b(digest_size=_NAME, key=key.derive(b"renamed")),
-        }
-        # An odd multiplier that only the key's holders know; see docs/threat-model.md for what a dump reveals.
-        self._base = np.uint64(int.from_bytes(key.derive(b"rolling")[:8], "little") | 1)
-        self._token_key = key.derive(b"tokens")
-        self._known = _TokenHashes(self._token_key)
+    def __init__(self, key: IndexKey, names: Names | None = None) -> None:
+        self.token_keys = token_keys(key)
+        self.names = names or Names(key)
+        runs, agreement = (keyed(key.derive(purpose)[:KEY_BYTES]) for purpose in (b"runs", b"agreement"))
+        self._keys = _Keys(self.token_keys, runs, agreement, self.names.rounds)
 
-    def fingerprints(self, stream: TokenStream) -> Fingerprints:
-        """Both streams' fingerprints; empty if there are fewer than K tokens."""
-        exact = self._winnowed(stream.exact, exact=True)
-        renamed = self._winnowed(stream.renamed, exact=False)
-        hashes = np.concatenate([exact[0], renamed[0]])
-        positions = np.concatenate([exact[1], renamed[1]])
-        is_exact = np.zeros(len(hashes), dtype=np.bool_)
-        is_exact[: len(exact[0])] = True
-        return Fingerprints(hashes, positions, is_exact)
-
-    def token_hashes(self, tokens: list[str]) -> Hashes:
-        """Keyed 64-bit hashes of single tokens, shape (len(tokens),)."""
-        known = self._known
-        if len(known) > _TOKEN_CACHE:
-            known = self._known = _TokenHashes(self._token_key)
-        return np.fromiter(map(known.__getitem__, tokens), dtype=np.uint64, count=len(tokens))
-
-    def run_hashes(self, tokens: Hashes, length: int) -> Hashes:
-        """Polynomial hashes of all runs of `length` tokens, shape (max(0, n - length + 1),), well mixed."""
-        count = len(tokens) - length + 1
-        if count <= 0:
-            return np.empty(0, dtype=np.uint64)
-        runs = np.zeros(count, dtype=np.uint64)
-        for offset in range(length):
-            runs *= self._base
-            runs += tokens[offset : offset + count]
-        return _mix(runs)
-
-    def _winnowed(self, tokens: list[str], *, exact: bool) -> tuple[Hashes, Positions]:
-        hashes = self.token_hashes(tokens)
-        runs = self.run_hashes(hashes, K)
-        if not len(runs):
-            return runs, np.empty(0, dtype=np.int32)
-        rich = _distinct(hashes, K) >= MIN_DISTINCT
-        order = np.where(rich, runs, np.uint64(2**64 - 1))
-        positions = winnow(order)
-        positions = positions[rich[positions]]
-        return self._named(runs[positions], exact=exact), positions
-
-    def _named(self, runs: Hashes, *, exact: bool) -> Hashes:
-        """The stored names: a pseudo-random function of the run's hash (keyed BLAKE2b, RFC 7693)."""
-        return keyed_names(self._namers[exact], runs.astype("<u8").tobytes(), _NAME)
+    def fingerprints(self, stream: TokenStream, *, every: bool = False) -> Fingerprints:
+        """The stream's fingerprints; none if it has fewer than K tokens. `every`: those of all runs, not winnowed."""
+        count = max(0, len(stream) - K + 1)
+        names = np.empty(count, dtype=np.uint64)
+        positions = np.empty(count, dtype=np.int32)
+        agreement = np.empty(count, dtype=np.uint8)
+        if count:
+            tokens = (stream.symbols, stream.value_starts, stream.value_ends)
+            found = _fingerprint(_read_only(stream.text), tokens, self._keys, every, (names, positions, agreement))
+            names, positions, agreement = names[:found], positions[:found], agreement[:found]
+        return Fingerprints(names, positions, agreement)
 
 
-class _TokenHashes(dict[str, int]):
-    """Keyed 64-bit hashes of tokens, each made when it is first asked for."""
-
-    def __init__(self, key: bytes) -> None:
-        super().__init__()
-        self._key = key
-
-    def __missing__(self, token: str) -> int:
-        digest = hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=8, key=self._key).digest()
-        value = self[token] = int.from_bytes(digest, "little")
-        return value
+def _read_only(text: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The text as the lexer gives it: for numba an array that may be written is of another type."""
+    if text.flags.writeable:
+        text = text.view()
+        text.flags.writeable = False
+    return text
 
 
-def keyed_names(namer: hashlib.blake2b, raw: bytes, size: int) -> Hashes:
-    """Names of consecutive records of `size` bytes, as a keyed hash that has read nothing yet gives them; uint64."""
-    names = []
-    for at in range(0, len(raw), size):
-        hasher = namer.copy()
-        hasher.update(raw[at : at + size])
-        names.append(hasher.digest())
-    return np.frombuffer(b"".join(names), dtype="<u8").astype(np.uint64)
+@kernel
+def _fingerprint(
+    text: NDArray[np.uint32],
+    tokens: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
+    keys: _Keys,
+    every: bool,  # noqa: FBT001 - kernels take no keywords
+    prints: tuple[Hashes, NDArray[np.int32], NDArray[np.uint8]],
+) -> int:
+    """Fill names, positions and agreement of `prints`; return how many there are. There are K tokens at least."""
+    symbols, starts, ends = tokens
+    names, positions, agreement = prints
+    renamed = symbol_hashes(symbols, keys.tokens)
+    exact = np.empty(len(symbols), dtype=np.uint64)
+    for at in range(len(symbols)):
+        exact[at] = token_hash(text, symbols[at], starts[at], ends[at], keys.tokens)
+    base = keys.tokens.base[0]
+    exact_runs = run_hashes(exact, _RUN, base)
+    order = run_hashes(renamed, _RUN, base)
+    poor = np.empty(len(order), dtype=np.bool_)
+    for at in range(len(order)):
+        poor[at] = not _is_rich(renamed, at)
+        if not poor[at]:
+            order[at] = mixed(order[at])
+        else:
+            order[at] = mixed(exact_runs[at]) if _is_rich(exact, at) else _DROPPED
+    found = 0
+    # Writing never overtakes reading: at most as many are kept as were read.
+    for i in range(len(order) if every else winnow_into(order, positions)):
+        first = np.int64(i) if every else np.int64(positions[i])
+        if order[first] == _DROPPED:
+            continue
+        run = _exact_run(exact, first, keys.runs) if poor[first] else _renamed_run(symbols, first, keys.runs)
+        names[found] = run >> BASE_SHIFT
+        positions[found] = first
+        agreement[found] = _agreement(exact_runs[first], keys.agreement)
+        found += 1
+    seal_names(names[:found], keys.rounds)
+    return found
 
 
-def winnow(order: Hashes) -> Positions:
-    """Positions kept: the rightmost minimum of every window of W values, or of all values if they are fewer."""
-    if len(order) <= W:
-        return np.array([len(order) - 1 - int(np.argmin(order[::-1]))], dtype=np.int32)
-    windows = sliding_window_view(order, W)[:, ::-1]
-    kept = np.arange(W - 1, len(order)) - windows.argmin(axis=1)
-    # The minimum never moves back, so equal ones stand together.
-    positions: Positions = kept[np.diff(kept, prepend=-1) > 0].astype(np.int32)
-    return positions
+@part
+def _is_rich(tokens: Hashes, start: int) -> bool:
+    """Whether the run at `start` has MIN_DISTINCT distinct tokens."""
+    distinct = 0
+    for at in range(start, start + K):
+        new = True
+        for before in range(start, at):
+            if tokens[before] == tokens[at]:
+                new = False
+                break
+        distinct += new
+        if distinct >= MIN_DISTINCT:
+            return True
+    return False
 
 
-def _mix(values: Hashes) -> Hashes:
-    """The finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+@part
+def _renamed_run(symbols: NDArray[np.int32], start: int | np.int64, states: States) -> np.uint64:
+    """SipHash of a run's symbols, four bytes each."""
+    state = (states[0, 0], states[0, 1], states[0, 2], states[0, 3])
+    for at in range(start, start + K - 1, 2):
+        state = absorb(state, np.uint64(symbols[at]) | (np.uint64(symbols[at + 1]) << HALF_WORD))
+    rest = np.uint64(symbols[start + K - 1]) if K % 2 else _NOTHING
+    return finish(state, tail(_RENAMED_BYTES * K, rest))
 
 
-def _distinct(tokens: Hashes, length: int) -> NDArray[np.int32]:
-    """How many distinct tokens each run of `length` has, shape (n - length + 1,)."""
-    order = np.argsort(tokens, kind="stable")
-    previous = np.full(len(tokens), -1, dtype=np.int64)
-    same = tokens[order[1:]] == tokens[order[:-1]]
-    previous[order[1:][same]] = order[:-1][same]
-    count = len(tokens) - length + 1
-    starts = np.arange(count)
-    distinct = np.zeros(count, dtype=np.int32)
-    for offset in range(length):
-        distinct += previous[offset : offset + count] < starts
-    return distinct
+@part
+def _exact_run(exact: Hashes, start: int | np.int64, states: States) -> np.uint64:
+    """SipHash of the hashes of a run's exact tokens: twice as long a message as that of symbols, so none is both."""
+    state = (states[0, 0], states[0, 1], states[0, 2], states[0, 3])
+    for at in range(start, start + K):
+        state = absorb(state, exact[at])
+    return finish(state, tail(WORD_BYTES * K, _NOTHING))
+
+
+@part
+def _agreement(run: np.uint64, states: States) -> np.uint8:
+    """A byte of the SipHash of the polynomial hash of a run's exact tokens."""
+    state = absorb((states[0, 0], states[0, 1], states[0, 2], states[0, 3]), run)
+    return np.uint8(finish(state, tail(WORD_BYTES, _NOTHING)) >> _AGREEMENT_SHIFT)

@@ -7,98 +7,144 @@ one, has a statement in it or does not end is none: code that nobody compares mu
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from guard.characters import NEWLINE, SPACE
+from guard.extents import line_end
+from guard.kernels import ZERO, part
 from guard.keywords import HASH_KEYWORDS
-from guard.stream import IDENTIFIER, TokenStream
+from guard.page import COLUMNS, END, START, SYMBOL, TOKENS, Page
+from guard.vocabulary import CHARACTERS, IDENTIFIER, symbol_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HINT_LIMIT = 32
 """Tokens of the longest hint."""
-_STATEMENT_WORDS = HASH_KEYWORDS - {"None", "True", "False"}
 _INDENT_LIMIT = 200
-_OPENERS = frozenset("([{")
-_CLOSERS = frozenset(")]}")
+_STATEMENT_WORDS = np.zeros(max(map(symbol_of, HASH_KEYWORDS)) + 1, dtype=np.bool_)
+_STATEMENT_WORDS[[symbol_of(word) for word in HASH_KEYWORDS - {"None", "True", "False"}]] = True
+_DEF, _ARROW = symbol_of("def"), symbol_of("->")
+_COLON, _COMMA, _EQUALS, _DOT = symbol_of(":"), symbol_of(","), symbol_of("="), symbol_of(".")
+_ROUND, _SQUARE, _CURLY = symbol_of("("), symbol_of("["), symbol_of("{")
+_ROUND_END, _SQUARE_END, _CURLY_END = symbol_of(")"), symbol_of("]"), symbol_of("}")
+# What ends a hint of a name, of a parameter, of what a function returns; -1 is no symbol.
+_NAME_ENDS = np.array([_EQUALS, -1, -1], dtype=np.int32)
+_PARAMETER_ENDS = np.array([_COMMA, _EQUALS, _ROUND_END], dtype=np.int32)
+_RETURN_ENDS = np.array([_COLON, -1, -1], dtype=np.int32)
 
 
-def without_type_hints(stream: TokenStream, text: str) -> TokenStream:
-    """The stream of `text` without its hints. Linear; a `def` that never closes is read to the end of the text."""
-    kept = _kept(stream, text)
-    if len(kept) == len(stream):
-        return stream
-    return TokenStream(
-        [stream.exact[i] for i in kept],
-        [stream.renamed[i] for i in kept],
-        [stream.starts[i] for i in kept],
-        [stream.ends[i] for i in kept],
-    )
-
-
-def _kept(stream: TokenStream, text: str) -> list[int]:
-    symbols, count = stream.renamed, len(stream)
-    kept: list[int] = []
-    depth, i = 0, 0
+@part
+def drop_hints(page: Page) -> None:
+    """Take the hints out of the page's tokens. Linear; a `def` that never closes is read to the end of the text."""
+    symbols, count = page.columns[SYMBOL], page.counts[TOKENS]
+    kept, depth, i = ZERO, 0, ZERO
     while i < count:
         symbol = symbols[i]
-        kept.append(i)
+        kept = _keep(page, kept, i)
         i += 1
-        if symbol == "def" and i + 1 < count and symbols[i] == IDENTIFIER and symbols[i + 1] == "(":
-            kept += (i, i + 1)
-            i = _signature(symbols, i + 2, kept)
-        elif symbol in _OPENERS:
-            depth += 1
-        elif symbol in _CLOSERS:
-            depth = max(0, depth - 1)
-        elif symbol == IDENTIFIER and depth == 0 and _begins_line(text, stream, i - 1):
-            while i + 1 < count and symbols[i] == "." and symbols[i + 1] == IDENTIFIER:
-                kept += (i, i + 1)
-                i += 2
-            if i < count and symbols[i] == ":":
-                end = _hint_end(symbols, i + 1, _line_end(text, stream, i), frozenset("="))
-                i = i if end is None else end
-    return kept
+        if symbol == IDENTIFIER:
+            if depth == 0 and i < count and symbols[i] in (_DOT, _COLON) and _begins_line(page, i - 1):
+                kept, i = _annotated(page, kept, i)
+        elif symbol == _DEF:
+            if i + 1 < count and symbols[i] == IDENTIFIER and symbols[i + 1] == _ROUND:
+                kept = _keep(page, _keep(page, kept, i), i + 1)
+                kept, i = _signature(page, kept, i + 2)
+        else:
+            depth = max(0, depth + _deeper(symbol))
+    page.counts[TOKENS] = kept
 
 
-def _signature(symbols: list[str], i: int, kept: list[int]) -> int:
+@part
+def _keep(page: Page, kept: int, i: int) -> int:
+    """Move token `i` to the place `kept`, never behind its own; return the next place."""
+    if kept < i:
+        for column in range(COLUMNS):
+            page.columns[column, kept] = page.columns[column, i]
+    return kept + 1
+
+
+@part
+def _deeper(symbol: int) -> int:
+    """1 for an opening bracket, -1 for a closing one, 0 for any other symbol."""
+    if symbol < CHARACTERS:
+        return 0
+    if symbol in (_ROUND, _SQUARE, _CURLY):
+        return 1
+    return -1 if symbol in (_ROUND_END, _SQUARE_END, _CURLY_END) else 0
+
+
+@part
+def _annotated(page: Page, kept: int, i: int) -> tuple[int, int]:
+    """Keep the rest of a name that begins a line, from behind its first part, and pass over its hint."""
+    symbols, count = page.columns[SYMBOL], page.counts[TOKENS]
+    while i + 1 < count and symbols[i] == _DOT and symbols[i + 1] == IDENTIFIER:
+        kept = _keep(page, _keep(page, kept, i), i + 1)
+        i += 2
+    if i < count and symbols[i] == _COLON:
+        i = _hint_end(symbols, i, _line_end(page, i), _NAME_ENDS)
+    return kept, i
+
+
+@part
+def _signature(page: Page, kept: int, i: int) -> tuple[int, int]:
     """Keep a signature's tokens but its hints, from behind its `(` to its `:`; return the place of that."""
-    count, depth = len(symbols), 1
+    symbols, count, depth = page.columns[SYMBOL], page.counts[TOKENS], 1
     while i < count and depth:
         symbol = symbols[i]
-        if symbol == ":" and depth == 1 and symbols[i - 1] == IDENTIFIER:
-            end = _hint_end(symbols, i + 1, count, frozenset(",=)"))
-            if end is not None:
+        if symbol == _COLON and depth == 1 and symbols[i - 1] == IDENTIFIER:
+            end = _hint_end(symbols, i, count, _PARAMETER_ENDS)
+            if end > i:
                 i = end
                 continue
-        depth += (symbol in _OPENERS) - (symbol in _CLOSERS)
-        kept.append(i)
+        depth += _deeper(symbol)
+        kept = _keep(page, kept, i)
         i += 1
-    if i < count and symbols[i] == "->":
-        end = _hint_end(symbols, i + 1, count, frozenset(":"))
-        i = i if end is None else end
-    return i
+    if i < count and symbols[i] == _ARROW:
+        i = _hint_end(symbols, i, count, _RETURN_ENDS)
+    return kept, i
 
 
-def _hint_end(symbols: list[str], i: int, limit: int, ends: frozenset[str]) -> int | None:
-    """Where the hint that begins at `i` ends: at the first of `ends` outside brackets, or at `limit`; None if none."""
+@part
+def _hint_end(symbols: NDArray[np.int32], mark: int, limit: int, ends: NDArray[np.int32]) -> int:
+    """Where the hint behind `mark` ends: at the first of `ends` outside brackets or at `limit`; `mark` if none does."""
     depth = 0
-    for at in range(i, min(limit, i + HINT_LIMIT + 1)):
+    for at in range(mark + 1, min(limit, mark + HINT_LIMIT + 2)):
         symbol = symbols[at]
-        if depth == 0 and symbol in ends:
+        if depth == 0 and (symbol == ends[0] or symbol == ends[1] or symbol == ends[2]):
             return at
-        if symbol in _STATEMENT_WORDS or (depth == 0 and symbol == ","):
-            return None  # a fragment of a dictionary has commas where a statement has none
-        depth += (symbol in _OPENERS) - (symbol in _CLOSERS)
-    return limit if depth == 0 and limit - i <= HINT_LIMIT else None
+        if symbol < len(_STATEMENT_WORDS) and _STATEMENT_WORDS[symbol]:
+            return mark
+        if depth == 0 and symbol == _COMMA:
+            return mark  # a fragment of a dictionary has commas where a statement has none
+        depth += _deeper(symbol)
+    return limit if depth == 0 and limit - mark - 1 <= HINT_LIMIT else mark
 
 
-def _begins_line(text: str, stream: TokenStream, i: int) -> bool:
-    before = text[max(0, stream.starts[i] - _INDENT_LIMIT) : stream.starts[i]]
-    return not before[before.rfind("\n") + 1 :].strip()
+@part
+def _begins_line(page: Page, i: int) -> bool:
+    """Whether only blanks stand before token `i` on its line."""
+    at = page.columns[START, i] - 1
+    lowest = max(0, at + 1 - _INDENT_LIMIT)
+    while at >= lowest and page.text[at] != NEWLINE:
+        if not page.classes[page.text[at]] & SPACE:
+            return False
+        at -= 1
+    return True
 
 
-def _line_end(text: str, stream: TokenStream, i: int) -> int:
+@part
+def _line_end(page: Page, i: int) -> int:
     """The first token behind `i` outside brackets on another line, looked for no further than a hint may reach."""
-    depth, last = 0, min(len(stream), i + HINT_LIMIT + 2)
+    last: int = min(page.counts[TOKENS], i + HINT_LIMIT + 2)
+    depth = 0
     while i < last:
-        depth += (stream.renamed[i] in _OPENERS) - (stream.renamed[i] in _CLOSERS)
+        depth += _deeper(page.columns[SYMBOL, i])
         i += 1
-        if depth <= 0 and i < last and "\n" in text[stream.ends[i - 1] : stream.starts[i]]:
-            return i
+        if depth <= 0 and i < last:
+            gap, behind = page.columns[END, i - 1], page.columns[START, i]
+            if line_end(page.text, gap, behind) < behind:
+                return i
     return last

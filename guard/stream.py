@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-IDENTIFIER = "I"
-STRING = "S"
-NUMBER = "N"
+from guard.vocabulary import IDENTIFIER, NUMBER, STRING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["IDENTIFIER", "NUMBER", "STRING", "TokenStream"]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenStream:
-    """Tokens in reading order, four lists of one length.
+    """Tokens in reading order: columns of one length n over one text.
 
-    `exact` has each token's own text (quotes normalized); `renamed` has `I`, `S`, `N` in place of identifiers, strings
-    and numbers; `starts` and `ends` are character offsets into the text.
+    `text`: uint32, the code points of the whole text. All others int32, shape (n,): `symbols`, the renamed tokens
+    (IDENTIFIER, STRING, NUMBER or `guard.vocabulary.symbol_of` a keyword or operator); `starts` and `ends`, character
+    offsets into the text; `value_starts` and `value_ends`, the part that tells tokens apart: a string without prefix
+    and quotes, else the whole token.
     """
 
-    exact: list[str]
-    renamed: list[str]
-    starts: list[int]
-    ends: list[int]
+    text: NDArray[np.uint32]
+    symbols: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    value_starts: NDArray[np.int32]
+    value_ends: NDArray[np.int32]
 
     def __len__(self) -> int:
-        return len(self.exact)
+        return len(self.symbols)

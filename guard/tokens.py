@@ -9,14 +9,23 @@ comment mark or in quotes is compared as well.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from guard.hints import without_type_hints
-from guard.keywords import HASH_KEYWORDS, SLASH_KEYWORDS
+import numpy as np
+
+from guard.characters import NEWLINE, RETURN, classes
+from guard.hints import drop_hints
+from guard.kernels import ZERO, kernel
+from guard.lexing import scan
 from guard.opening import start_of_code
-from guard.stream import IDENTIFIER, NUMBER, STRING, TokenStream
-from guard.syntax import Syntax, syntax_of
+from guard.page import COLUMNS, COUNTS, HIDDEN, TOKENS, Page, hide
+from guard.remarks import scan_remark
+from guard.stream import TokenStream
+from guard.syntax import HASH_CODE, SYNTAXES, UNKNOWN_CODE, Syntax, guessed, syntax_code
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Lexed", "Syntax", "lex", "syntax_of"]
 
@@ -30,72 +39,6 @@ class Lexed:
     comments: TokenStream
 
 
-# Every quantified part is possessive or cannot fail after it has matched, so a scan is linear in the text. What runs
-# over lines takes a backslash at the very end too: failing there would send every later opening mark to the end again.
-_TRIPLE = (
-    r"""(?P<triple>(?:\b[rRbBfFuUtT]{1,2})?(?:\"{3}(?:[^"\\]|\\(?:[\s\S]|\Z)|"(?!""))*+(?:\"{3}|\Z)"""
-    r"""|'{3}(?:[^'\\]|\\(?:[\s\S]|\Z)|'(?!''))*+(?:'{3}|\Z)))"""
-)
-_BLOCK = r"(?P<block>/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))"
-_TICK = r"(?P<tick>`(?:[^`\\]|\\(?:[\s\S]|\Z))*+(?:`|\Z))"
-_DOUBLE = r"""(?:\b[rRbBfFuUtTL]{1,2}(?="))?"(?:[^"\\\n]|\\[\s\S])*+"?"""
-_SINGLE = r"""(?:\b[rRbBfFuUtTL]{1,2}(?='))?'(?:[^'\\\n]|\\[\s\S])*+'?"""
-# In the slash languages a lone apostrophe may be a lifetime, and in comments it is one of prose; the bound keeps the
-# search for its partner linear.
-_CHARACTERS = r"""'(?:[^'\\\n]|\\[\s\S]){0,200}+'"""
-_QUOTED = r"""\"(?:[^"\\\n]|\\[\s\S]){0,200}+\""""
-_LIFETIME = r"(?P<lifetime>(?<=[&<])'[a-z_]\w*+(?!')|'(?:static|[a-z])(?=[>,]|\s?[+>]))"
-_REST = (
-    r"(?P<number>\d\w*+(?:\.\d\w*+)?)"
-    r"|(?P<word>[^\W\d]\w*+)"
-    r"""|(?P<skip>\s++|\\\n|["'`\x00-\x1f\x7f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff])"""
-    r"|(?P<op>->|=>|===|!==|==|!=|<=|>=|&&|\|\||::|\+\+|--|\*\*|<<|>>|:=|\?\?|\?\.|\.\.\.|[-+*/%&|^]=|//|.)"
-)
-
-
-def _compile(*parts: str) -> re.Pattern[str]:
-    return re.compile("|".join(parts), re.DOTALL)
-
-
-_STRINGS = rf"(?P<string>{_DOUBLE}|{_SINGLE})"
-_LITERALS = rf"(?P<string>{_DOUBLE}|{_CHARACTERS})"
-# The second pattern of each pair is used after a multi-line string or comment turned out not to end.
-_HASH_SCANNERS = (
-    _compile(r"(?P<line>\#[^\n]*+)", _TRIPLE, _STRINGS, _REST),
-    _compile(r"(?P<line>\#[^\n]*+)", r"(?P<triple>\"{3}|'{3})", _STRINGS, _REST),
-)
-_SLASH_SCANNERS = (
-    _compile(r"(?P<line>//[^\n]*+)", _BLOCK, _TRIPLE, _TICK, _LIFETIME, _LITERALS, _REST),
-    _compile(
-        r"(?P<line>//[^\n]*+)",
-        r"(?P<block>/\*)",
-        r"(?P<triple>\"{3}|'{3})",
-        r"(?P<tick>`)",
-        _LIFETIME,
-        _LITERALS,
-        _REST,
-    ),
-)
-# Inside comments and strings the marks of comments are passed over, as are the stars that begin a comment's lines and
-# the signs for a line's end: what stands behind them is read like the rest.
-_WORDS = rf"(?P<string>{_QUOTED}|{_CHARACTERS})"
-_COMMENT_SCANNERS = {
-    Syntax.HASH: _compile(r"(?P<mark>\\[ntr\"'\\/]|\#[#/!*]*+|\"{3}|'{3})", _WORDS, _REST),
-    Syntax.SLASH: _compile(
-        r"(?P<mark>\\[ntr\"'\\/]|//[#/!*]*+|/\*|[^\S\n]*+\n\s*+\*++|\"{3}|'{3})", _LIFETIME, _WORDS, _REST
-    ),
-}
-_LONE_RETURN = re.compile(r"\r(?!\n)")
-_CLOSERS = frozenset(")]}")
-_STRING_BODY = re.compile(r"""^[a-zA-Z]{0,2}(\"{3}|'{3}|["'`])?(.*?)(?:\1)?$""", re.DOTALL)
-# A triple-quoted string after one of these is a value; anywhere else at the start of a line it is a docstring.
-_VALUE_BEFORE = frozenset("=([{,+%") | {"return", "in", "is", "and", "or", "not", "==", "+=", "else", "if", "yield"}
-LONG_STRING = 24
-"""Characters of a string beyond which it may hold code."""
-# Looking further back for the start of a line would make a line of quotes quadratic.
-_INDENT_LIMIT = 200
-
-
 def lex(text: str, language: str | None = None, *, fragment: bool = True) -> Lexed:
     """Split `text` into its streams.
 
@@ -103,139 +46,63 @@ def lex(text: str, language: str | None = None, *, fragment: bool = True) -> Lex
     strings look least like code is taken, and the stream of comments is filled. Whole files are read from their start
     as they stand, and their comments are left out.
     """
-    text = _with_line_feeds(text)
-    syntax = syntax_of(language, text)
-    begin = start_of_code(text, syntax) if fragment else 0
-    lexer = _Lexer(text, syntax)
+    points = _code_points(text)
+    code = np.empty((COLUMNS, len(points)), dtype=np.int32)
+    comments = np.empty((COLUMNS, len(points) if fragment else 0), dtype=np.int32)
+    syntax, tokens, words = _read(points, classes(), syntax_code(language), fragment, code, comments)
+    return Lexed(SYNTAXES[syntax], TokenStream(points, *code[:, :tokens]), TokenStream(points, *comments[:, :words]))
+
+
+def syntax_of(language: str | None, text: str) -> Syntax:
+    """The syntax of `language` (a lower-case name such as "python", "go"), or of the text itself if it is unknown."""
+    code = syntax_code(language)
+    return lex(text).syntax if code == UNKNOWN_CODE else SYNTAXES[code]
+
+
+def _code_points(text: str) -> NDArray[np.uint32]:
+    """The text's code points, read-only, with a line feed first at every line's end."""
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    if "\r" in text:
+        points = _with_line_feeds(points)
+        points.flags.writeable = False
+    return points
+
+
+@kernel
+def _with_line_feeds(text: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    r"""The text with `\n\r` for `\r\n` and `\n` for a return alone, so that every place stays where it is."""
+    fed = text.copy()
+    for at in range(len(text)):
+        if text[at] == RETURN:
+            fed[at] = NEWLINE
+            if at + 1 < len(text) and text[at + 1] == NEWLINE:
+                fed[at + 1] = RETURN
+    return fed
+
+
+@kernel
+def _read(
+    text: NDArray[np.uint32],
+    classes: NDArray[np.uint8],
+    syntax: int,
+    fragment: bool,  # noqa: FBT001 - kernels take no keywords
+    code: NDArray[np.int32],
+    comments: NDArray[np.int32],
+) -> tuple[int, int, int]:
+    """Fill the columns of code and comments; return the syntax and how many tokens each has."""
+    if syntax == UNKNOWN_CODE:
+        syntax = guessed(text, classes)
+    # Nothing hidden is shorter than its mark and the line feed behind it.
+    hidden = np.empty((len(text) // 2 + 2, 2), dtype=np.int64)
+    page = Page(text, classes, code, hidden, np.zeros(COUNTS, dtype=np.int64))
+    begin = start_of_code(text, classes, syntax) if fragment else ZERO
     if begin:
-        lexer.hide(0, begin)
-    lexer.scan(begin)
-    return lexer.result(with_comments=fragment)
-
-
-def _with_line_feeds(text: str) -> str:
-    """The text with a line feed first at every line's end, and not a character longer or shorter."""
-    if "\r" not in text:
-        return text
-    return _LONE_RETURN.sub("\n", text).replace("\r\n", "\n\r")
-
-
-class _Lexer:
-    """One pass over one text; `scan` may go on from a later place after an unterminated string or comment."""
-
-    def __init__(self, text: str, syntax: Syntax) -> None:
-        self.text = text
-        self.syntax = syntax
-        self.scanners = _HASH_SCANNERS if syntax is Syntax.HASH else _SLASH_SCANNERS
-        self.keywords = HASH_KEYWORDS if syntax is Syntax.HASH else SLASH_KEYWORDS
-        self.code = TokenStream([], [], [], [])
-        self.hidden: list[tuple[int, int]] = []
-
-    def result(self, *, with_comments: bool) -> Lexed:
-        """The streams of what was scanned."""
-        comments = TokenStream([], [], [], [])
-        for start, end in self.hidden if with_comments else ():
-            self._words(comments, start, end)
-        code = without_type_hints(self.code, self.text) if self.syntax is Syntax.HASH else self.code
-        return Lexed(self.syntax, code, comments)
-
-    def hide(self, start: int, end: int) -> None:
-        """Note text[start:end] as standing in a comment."""
-        self.hidden.append((start, end))
-
-    def scan(self, begin: int) -> None:
-        """Read the text from `begin` to its end."""
-        resume: int | None = begin
-        for scanner in self.scanners:
-            if resume is None:
-                return
-            resume = self._scan_with(scanner, resume)
-
-    def _scan_with(self, scanner: re.Pattern[str], begin: int) -> int | None:
-        """Read on with one scanner; where a multi-line string or comment never ends, return where to go on."""
-        text, add = self.text, self._add
-        first = scanner is self.scanners[0]
-        for found in scanner.finditer(text, begin):
-            kind = found.lastgroup
-            start, end = found.span()
-            if kind == "skip":
-                continue
-            if kind == "word":
-                word = found.group()
-                add(word, word if word in self.keywords else IDENTIFIER, start, end)
-            elif kind == "op":
-                add(found.group(), found.group(), start, end)
-            elif kind == "string":
-                self._take_string(start, end)
-            elif kind == "number":
-                add(found.group(), NUMBER, start, end)
-            elif kind == "line":
-                self.hidden.append((start, end))
-            elif kind == "lifetime":
-                add("'", "'", start, end)
-            elif first and (opened := self._multiline(kind or "", start, end)) is not None:
-                return opened
-        return None
-
-    def _multiline(self, kind: str, start: int, end: int) -> int | None:
-        """Take a multi-line string or comment; if it does not end, return the place after its opening mark."""
-        raw = self.text[start:end]
-        mark = {"block": "/*", "tick": "`"}.get(kind) or raw.lstrip("rRbBfFuUtT")[:3]
-        opened = start + raw.find(mark) + len(mark)
-        close = "*/" if kind == "block" else mark
-        if end - len(close) < opened or not raw.endswith(close):
-            return opened
-        if kind == "block" or (kind == "triple" and self._is_docstring(start)):
-            self.hidden.append((opened, end - len(close)))
-        else:
-            self._add(_string_value(raw), STRING, start, end)
-            if "\n" in raw:
-                self.hidden.append((opened, end - len(close)))
-        return None
-
-    def _take_string(self, start: int, end: int) -> None:
-        """Take a string on one line; if it is long, what it holds may be code as well."""
-        raw = self.text[start:end]
-        self._add(_string_value(raw), STRING, start, end)
-        if len(raw) <= LONG_STRING:
-            return
-        opened = len(raw) - len(raw.lstrip("rRbBfFuUtTL")) + 1
-        self.hidden.append((start + opened, end - (len(raw) > opened and raw[-1] == raw[opened - 1])))
-
-    def _is_docstring(self, start: int) -> bool:
-        indent = self.text[max(0, start - _INDENT_LIMIT) : start]
-        if indent[indent.rfind("\n") + 1 :].strip():
-            return False
-        return not self.code.exact or self.code.exact[-1] not in _VALUE_BEFORE
-
-    def _add(self, exact: str, renamed: str, start: int, end: int) -> None:
-        code = self.code
-        if renamed in _CLOSERS and code.exact and code.exact[-1] == "," and code.renamed[-1] == ",":
-            # A formatter's trailing comma is layout.
-            for column in (code.exact, code.renamed, code.starts, code.ends):
-                column.pop()
-        code.exact.append(exact)
-        code.renamed.append(renamed)
-        code.starts.append(start)
-        code.ends.append(end)
-
-    def _words(self, stream: TokenStream, start: int, end: int) -> None:
-        """Add text[start:end], the inside of a comment, as if it were code."""
-        for found in _COMMENT_SCANNERS[self.syntax].finditer(self.text, start, end):
-            kind = found.lastgroup
-            if kind in ("skip", "mark"):
-                continue
-            word = "'" if kind == "lifetime" else found.group()
-            renamed = {"string": STRING, "number": NUMBER}.get(kind or "", word)
-            if kind == "word" and word not in self.keywords:
-                renamed = IDENTIFIER
-            stream.exact.append(_string_value(word) if kind == "string" else word)
-            stream.renamed.append(renamed)
-            stream.starts.append(found.start())
-            stream.ends.append(found.end())
-
-
-def _string_value(raw: str) -> str:
-    """A string token's text without prefix and quotes, behind one mark that no identifier has."""
-    found = _STRING_BODY.match(raw)
-    return '"' + (found.group(2) if found else raw).replace("\r", "")
+        hide(page, ZERO, begin)
+    scan(page, begin, syntax)
+    remarks = Page(text, classes, comments, hidden, np.zeros(COUNTS, dtype=np.int64))
+    if fragment:
+        for i in range(page.counts[HIDDEN]):
+            scan_remark(remarks, hidden[i, 0], hidden[i, 1], syntax)
+    if syntax == HASH_CODE:
+        drop_hints(page)
+    return syntax, page.counts[TOKENS], remarks.counts[TOKENS]

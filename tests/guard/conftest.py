@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from hypothesis import settings
 
 from guard.store import Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# These tests are not about time, and machines that run tests are busy.
+# These tests are not about time: machines that run tests are busy, and kernels are compiled when they are first called.
 PATIENCE = 5.0
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples.code import PYTHON
+from samples.streams import exact as words
 
 from guard.hints import HINT_LIMIT
 from guard.tokens import lex
@@ -39,7 +40,7 @@ hints = st.recursive(
 
 
 def exact(text: str) -> list[str]:
-    return lex(text, "python").code.exact
+    return words(lex(text, "python").code)
 
 
 def test_a_typed_translation_reads_like_an_untyped_one() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guard.check import Guard, GuardQuery
 from guard.digest import Digester
 from guard.index import Index
+from guard.layout import TOKENS
 from guard.licenses import LicensePolicy
 from guard.secret import IndexKey
-from guard.types import Owner
+from guard.types import Action, Owner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,11 @@ class Indexed:
         """Index one document; False if it stands there unchanged."""
         return self.index.put(self.index.owner_id(owner), self.digester.digest(path, text, language))
 
+    def grow(self, tokens: int) -> None:
+        """Let the index say that it holds so many tokens, which decides how much evidence a match takes."""
+        writer: Any = self.store.writer
+        writer.set(TOKENS, tokens)
+
     def check(
         self,
         text: str,
@@ -50,3 +56,10 @@ class Indexed:
         """What the guard says of `text`, generated for `caller`."""
         query = GuardQuery(text, caller, prefix, language, policy or LicensePolicy.default())
         return self.guard.check(query)
+
+
+def allows(indexed: Indexed, text: str, caller: str = "gamma", **given: Any) -> bool:  # noqa: ANN401 - as Indexed.check
+    """Whether the guard lets `text` pass; then it names no match, and else one."""
+    decision = indexed.check(text, caller, **given)
+    assert (decision.action is Action.ALLOW) == (not decision.matches)
+    return decision.action is Action.ALLOW
