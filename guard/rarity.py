@@ -1,196 +1,202 @@
 """How much a run of tokens tells: information in bits under a model of ordinary code. Knows neither owners nor index.
 
-A shared idiom is no copy. A token of the renamed stream is worth -log2 of its probability under an interpolated n-gram
-model of public code (orders 1 to 5) mixed with a model of the text itself (contexts of 4 tokens), which makes idioms
+A shared idiom is no copy. A token of the renamed stream is worth -log2 of its probability under interpolated n-grams of
+public code (guard.background) or under what the text itself did before, whichever expects it more, which makes idioms
 and repetitive code cheap: the bit score of alignment statistics (Karlin & Altschul, PNAS 87, 1990) with a background in
-context in place of letter frequencies, and its masking of low complexity (Wootton & Federhen 1993). The model is
-trained on public code only: counts of private code would leak it.
+context in place of letter frequencies, and its masking of low complexity (Wootton & Federhen 1993).
+
+Two estimates by n-grams are made, by orders up to SHORT and up to ORDERS. The longer one knows whole idioms, but is too
+sure of what follows a rare run of tokens; so the larger of the two probabilities counts.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
-import zlib
-from functools import lru_cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.background import COUNTS, ORDERS, level_of, literal_key, longer
+from guard.kernels import kernel, part
 from guard.stream import IDENTIFIER, NUMBER, STRING
+from guard.vocabulary import symbol_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from guard.background import Background
     from guard.stream import TokenStream
 
-ORDERS = 5
-BUCKETS = 1 << 18
-"""Counters an order: n-grams share one by hash."""
-_SMOOTHING = 6.0
-"""Weight of the lower order's estimate, in observations (Dirichlet smoothing)."""
-_VOCABULARY = 150.0
-_SELF_CONTEXT = 4
-_SELF_WEIGHT = 0.5
-_UNTRAINED_BITS = 2.0
+SHORT = 5
+"""Tokens of the longest n-gram of the shorter estimate."""
+SHORT_SMOOTHING = 6.0
+"""Weight of the lower order's estimate, in observations (Dirichlet smoothing), up to order SHORT."""
+LONG_SMOOTHING = 3.0
+"""The same above it."""
+SELF_CONTEXT = 4
+"""Tokens after which the text's own past is asked."""
+SELF_WEIGHT = 0.9
+"""How far it is trusted."""
+LIMIT = 6.0
+"""The most bits that a token tells: what a model finds next to impossible it merely does not know."""
+UNTRAINED_BITS = 2.0
 """Bits a token where there is no background, the mean of Python under its own."""
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-LITERAL_BITS = 1.5
-"""What an identifier or literal adds when it agrees to the letter; names repeat, so far less than its own entropy."""
-
-PROSE_LIMIT = 3.0
-"""The most that a word in a comment tells: what surrounds it is not code."""
-
-_IMPORT_WORDS = frozenset({"import", "from"})
-_IMPORT_PARTS = frozenset({IDENTIFIER, STRING, ",", ".", "(", ")", "as", "*"})
+LITERAL_SHARE = 0.16
+"""Share of its own information that a name or literal adds when it agrees to the letter: names come in company."""
+LITERAL_FREE = 8.0
+"""Bits of that information that tell nothing: `self` and `value` are in every idiom."""
+LITERAL_LIMITS = (0.4, 1.6)
+"""The least and the most bits that it adds, half as much where it stands in the text again."""
+UNSEEN_LITERAL = 18.0
+"""The information of a literal that public code does not have."""
+_VOCABULARY = 150.0
+_IMPORT_WORDS = np.array([symbol_of(word) for word in ("import", "from")], dtype=np.int32)
+_IMPORT_PARTS = np.array([IDENTIFIER, STRING, *map(symbol_of, (",", ".", "(", ")", "as", "*"))], dtype=np.int32)
+_ONE = np.uint64(1)
+_MIDDLE = np.uint64(20)
 
 Bits = NDArray[np.float64]
 
 
-class Background:
-    """Counts of n-grams of renamed tokens of one syntax's public code. Immutable once trained."""
+def information(stream: TokenStream, backgrounds: tuple[Background, ...]) -> Bits:
+    """Bits of each token of the renamed stream, float64, shape (len(stream),): the least that any model gives it.
 
-    def __init__(self, counts: NDArray[np.uint32]) -> None:
-        self._counts = counts
-        self._total = float(counts[0].sum())
-
-    @classmethod
-    def empty(cls) -> Self:
-        """A background of nothing: every token is worth the same."""
-        return cls(np.zeros((ORDERS, BUCKETS), dtype=np.uint32))
-
-    @classmethod
-    def train(cls, streams: Iterable[list[str]]) -> Self:
-        """Count the n-grams of renamed token streams."""
-        counts = np.zeros((ORDERS, BUCKETS), dtype=np.uint32)
-        for renamed in streams:
-            for order, grams in enumerate(_grams(_symbols(renamed))):
-                counts[order] += np.bincount(_slots(grams), minlength=BUCKETS).astype(np.uint32)
-        return cls(counts)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` wrote; raises ValueError on anything else."""
-        try:
-            with np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False) as arrays:
-                counts = arrays["counts"]
-        except (zlib.error, zipfile.BadZipFile, EOFError, KeyError, OSError) as error:
-            message = f"{len(data)} bytes that are no background"
-            raise ValueError(message) from error
-        if counts.shape != (ORDERS, BUCKETS) or counts.dtype != np.uint32:
-            message = f"background of shape {counts.shape} and type {counts.dtype}"
-            raise ValueError(message)
-        return cls(counts)
-
-    def to_bytes(self) -> bytes:
-        """The counts, compressed."""
-        buffer = io.BytesIO()
-        np.savez(buffer, counts=self._counts)
-        return zlib.compress(buffer.getvalue(), 6)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens it was trained on."""
-        return int(self._total)
-
-    def bits(self, stream: TokenStream) -> Bits:
-        """Information of each token of the renamed stream, float64, shape (len(stream),)."""
-        symbols = _symbols(stream.renamed)
-        if not len(symbols):
-            return np.empty(0, dtype=np.float64)
-        grams = _grams(symbols)
-        own, known = _self_probability(grams)
-        general = self._probability(grams) if self._total else np.full(len(symbols), 2.0 ** (-_UNTRAINED_BITS))
-        mixed = np.where(known, (1 - _SELF_WEIGHT) * general + _SELF_WEIGHT * own, general)
-        bits: Bits = -np.log2(mixed)
-        bits[_imports(stream.renamed)] = 0.0
-        return bits
-
-    def _probability(self, grams: list[NDArray[np.uint64]]) -> Bits:
-        count = len(grams[0])
-        estimate: Bits = np.full(count, 1.0 / _VOCABULARY)
-        context: Bits = np.full(count, self._total)
-        for order in range(1, ORDERS + 1):
-            seen = self._counts[order - 1][_slots(grams[order - 1])].astype(np.float64)
-            here = slice(order - 1, count)
-            estimate[here] = (seen + _SMOOTHING * estimate[here]) / (np.maximum(context[here], seen) + _SMOOTHING)
-            # The context of the next order is this order's gram, one token back.
-            context = np.full(count, 0.0)
-            context[order:] = seen[: count - order]
-        return np.minimum(estimate, 1.0)
+    Import statements are worth nothing.
+    """
+    bits = np.full(len(stream), LIMIT, dtype=np.float64)
+    for background in backgrounds:
+        _information(stream.symbols, background.slots, float(background.tokens), COUNTS, bits)
+    return bits
 
 
-def _imports(renamed: list[str]) -> NDArray[np.bool_]:
-    """The tokens of import statements: which modules a file needs is nobody's secret."""
-    inside, mask = False, np.zeros(len(renamed), dtype=np.bool_)
-    if _IMPORT_WORDS.isdisjoint(renamed):
-        return mask
-    for i, symbol in enumerate(renamed):
-        inside = symbol in _IMPORT_WORDS or (inside and symbol in _IMPORT_PARTS)
-        mask[i] = inside
-    return mask
-
-
-def literal_bits(stream: TokenStream) -> Bits:
-    """What each token adds where it agrees to the letter, float64, shape (len(stream),)."""
-    literal = {IDENTIFIER, STRING, NUMBER}
-    return np.array([LITERAL_BITS if symbol in literal else 0.0 for symbol in stream.renamed], dtype=np.float64)
+def literal_information(stream: TokenStream, backgrounds: tuple[Background, ...]) -> Bits:
+    """What each token adds where it agrees to the letter, float64, shape (len(stream),): the rarer, the more."""
+    bits = np.full(len(stream), LITERAL_LIMITS[1], dtype=np.float64)
+    columns = (stream.symbols, stream.value_starts, stream.value_ends)
+    for background in backgrounds:
+        _literal_information(stream.text, columns, background.slots, float(background.tokens), COUNTS, bits)
+    return bits
 
 
 def without_prose(bits: Bits, stream: TokenStream) -> Bits:
     """The bits of comment words: nothing where name follows name, which the background, knowing code, finds rare."""
-    names = np.array([symbol == IDENTIFIER for symbol in stream.renamed], dtype=np.bool_)
+    names = stream.symbols == IDENTIFIER
     pairs = names[1:] & names[:-1]
     prose = np.zeros(len(names), dtype=np.bool_)
     prose[1:] |= pairs
     prose[:-1] |= pairs
-    return np.where(prose, 0.0, np.minimum(bits, PROSE_LIMIT))
+    return np.where(prose, 0.0, bits)
 
 
-def _self_probability(grams: list[NDArray[np.uint64]]) -> tuple[Bits, NDArray[np.bool_]]:
-    """Each token's probability after its context by what this text did before, and whether the context was seen."""
-    count = len(grams[0])
-    probability = np.zeros(count)
-    known = np.zeros(count, dtype=np.bool_)
-    if count > _SELF_CONTEXT:
-        longer = grams[_SELF_CONTEXT]
-        earlier = _rank(grams[_SELF_CONTEXT - 1][: len(longer)])
-        probability[_SELF_CONTEXT:] = _rank(longer) / (earlier + 0.5)
-        known[_SELF_CONTEXT:] = earlier > 0
-    return probability, known
+@kernel
+def _information(
+    symbols: NDArray[np.int32], slots: NDArray[np.uint16], tokens: float, counts: Bits, bits: Bits
+) -> None:
+    inside = False
+    before, here = np.zeros(ORDERS + 1), np.zeros(ORDERS + 1)
+    own = _own_probability(symbols)
+    for at in range(len(symbols)):
+        symbol = symbols[at]
+        inside = _is_one_of(symbol, _IMPORT_WORDS) or (inside and _is_one_of(symbol, _IMPORT_PARTS))
+        before, here = here, before
+        probability = 2.0**-UNTRAINED_BITS
+        if tokens > 0:
+            before[0] = tokens
+            probability = _probability(symbols, at, slots, counts, before, here)
+        if own[at] >= 0.0:
+            probability = max(probability, (1.0 - SELF_WEIGHT) * probability + SELF_WEIGHT * own[at])
+        bits[at] = 0.0 if inside else min(bits[at], -np.log2(min(1.0, probability)))
 
 
-def _rank(values: NDArray[np.uint64]) -> Bits:
-    """How often each value occurred before, float64, shape (n,)."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    firsts = np.flatnonzero(fresh)
-    rank = np.empty(len(values))
-    rank[order] = np.arange(len(values)) - firsts[np.cumsum(fresh) - 1]
-    return rank
+@kernel
+def _literal_information(
+    text: NDArray[np.uint32],
+    columns: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
+    slots: NDArray[np.uint16],
+    tokens: float,
+    counts: Bits,
+    bits: Bits,
+) -> None:
+    symbols, starts, ends = columns
+    least, most = LITERAL_LIMITS
+    keys, seen = _counters(len(symbols))
+    for at in range(len(symbols)):
+        if not IDENTIFIER <= symbols[at] <= NUMBER:
+            bits[at] = 0.0
+            continue
+        key = literal_key(text, symbols[at], starts[at], ends[at])
+        told = UNSEEN_LITERAL
+        found = counts[level_of(slots, key)]
+        if found > 0.0:
+            told = min(told, np.log2(tokens / found))
+        added = min(most, max(least, LITERAL_SHARE * (told - LITERAL_FREE)))
+        bits[at] = min(bits[at], added if _count_up(keys, seen, key | _ONE) == 0 else added / 2.0)
 
 
-def _grams(symbols: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
-    """Hashes of the runs of 1 to ORDERS symbols; run i begins at symbol i."""
-    grams = [symbols]
-    for order in range(1, ORDERS):
-        shorter = grams[-1][: max(0, len(symbols) - order)]
-        grams.append(shorter * _BASE + symbols[order:])
-    return [gram ^ (gram >> np.uint64(29)) for gram in grams]
+@part
+def _probability(
+    symbols: NDArray[np.int32], at: int, slots: NDArray[np.uint16], counts: Bits, before: Bits, here: Bits
+) -> float:
+    """The larger of the two estimates. `here` is filled with the counts of the n-grams that end at `at`, by order."""
+    key = np.uint64(0)
+    here[:] = 0.0
+    for order in range(1, min(ORDERS, at + 1) + 1):
+        key = longer(key, symbols[at + 1 - order])
+        here[order] = counts[level_of(slots, key)]
+        if here[order] == 0.0:
+            break  # what contains it was never seen either
+    estimate = 1.0 / _VOCABULARY
+    short = 0.0
+    for order in range(1, ORDERS + 1):
+        context = max(before[order - 1], here[order])
+        if context == 0.0:
+            break
+        smoothing = SHORT_SMOOTHING if order <= SHORT else LONG_SMOOTHING
+        estimate = (here[order] + smoothing * estimate) / (context + smoothing)
+        if order <= SHORT:
+            short = estimate
+    return max(short, estimate)
 
 
-def _slots(grams: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return ((grams * _BASE) >> np.uint64(64 - 18)).astype(np.int64)
+@part
+def _own_probability(symbols: NDArray[np.int32]) -> Bits:
+    """Each token's probability after its context by what this text did before, -1 where the context is new."""
+    count = len(symbols)
+    own = np.full(count, -1.0)
+    keys, seen = _counters(2 * count)
+    for at in range(SELF_CONTEXT, count):
+        key = np.uint64(0)
+        for back in range(1, SELF_CONTEXT + 1):
+            key = longer(key, symbols[at - back])
+        context = _count_up(keys, seen, key | _ONE)
+        run = _count_up(keys, seen, longer(key, symbols[at]) | _ONE)
+        if context > 0:
+            own[at] = run / (context + 0.5)
+    return own
 
 
-def _symbols(renamed: list[str]) -> NDArray[np.uint64]:
-    return np.fromiter(map(_symbol, renamed), dtype=np.uint64, count=len(renamed))
+@part
+def _counters(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """An empty table in which so many different keys can be counted."""
+    size = 16
+    while size < 2 * count:
+        size *= 2
+    return np.zeros(size, dtype=np.uint64), np.zeros(size, dtype=np.int32)
 
 
-@lru_cache(maxsize=4096)
-def _symbol(token: str) -> int:
-    """A public 64-bit number for a keyword, an operator or a class of names; the background holds public code only."""
-    return int.from_bytes(hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+@part
+def _count_up(keys: NDArray[np.uint64], seen: NDArray[np.int32], key: np.uint64) -> np.int64:
+    """How often the key was counted before; counts it once more."""
+    mask = np.uint64(len(keys) - 1)
+    at = np.int64((key >> _MIDDLE) & mask)
+    while keys[at] != 0 and keys[at] != key:
+        at = (at + 1) & np.int64(mask)
+    keys[at] = key
+    seen[at] += 1
+    return np.int64(seen[at] - 1)
+
+
+@part
+def _is_one_of(symbol: int, some: NDArray[np.int32]) -> bool:
+    for other in some:  # noqa: SIM110 - numba knows no any() of a generator
+        if symbol == other:
+            return True
+    return False

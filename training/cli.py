@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from training.backgrounds import PYTHON_TREE_BYTES, TREE_BYTES, BackgroundManifest, BackgroundPlan, build_background
 from training.corpora import SEED_LIMIT, CorpusPlan, LicenseChoice, build
 from training.errors import TrainingError
 from training.examples import Kind
+from training.public_code import LANGUAGES, fetch, pinned
 
 if TYPE_CHECKING:
     from training.manifest import Manifest
@@ -23,6 +25,10 @@ corpus = typer.Typer(
     help="Corpora: what a model is trained on, built on the machine of its owner.", no_args_is_help=True
 )
 app.add_typer(corpus, name="corpus")
+background = typer.Typer(
+    help="Background models: how ordinary a piece of code is, learnt from public code.", no_args_is_help=True
+)
+app.add_typer(background, name="background")
 
 
 @corpus.callback()
@@ -72,3 +78,76 @@ def _summary(manifest: Manifest, out: Path) -> str:
     ]
     lines += [f"left out   {count:>7} {reason}" for reason, count in sorted(manifest.left_out.items())]
     return "\n".join([*lines, f"written to {out}"])
+
+
+@background.command("build")
+def build_background_(
+    language: Annotated[str, typer.Option("--language", help=f"{', '.join(LANGUAGES)} or any other by name.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write the model to; its manifest goes to FILE.json.")],
+    trees: Annotated[list[Path] | None, typer.Argument(help="Trees of public code to learn from.")] = None,
+    download: Annotated[
+        Path | None, typer.Option("--download", help="Learn from the listed packages as well, kept in this folder.")
+    ] = None,
+    tree_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--tree-bytes",
+            min=1,
+            help=f"Bytes of one tree that count; by default {TREE_BYTES}, of Python {PYTHON_TREE_BYTES}.",
+        ),
+    ] = None,
+) -> None:
+    """Count the n-grams of public code. Public only: the counts of private code would give it away.
+
+    The listed packages are pinned by hash and fetched with pip, npm and Debian's apt-get.
+    """
+    console = Console(stderr=True)
+    try:
+        with Bar(console=console, disable=not console.is_terminal) as bar:
+            named = (*(trees or ()), *(_listed(language, download, bar) if download else ()))
+            learning = bar.add_task("learning", total=None)
+            manifest = build_background(
+                BackgroundPlan(language, named, tree_bytes),
+                out,
+                progress=lambda at: bar.update(learning, completed=at.done, total=at.total, description=at.name),
+            )
+    except TrainingError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    typer.echo(f"{_background(manifest)}\nwritten to {out}")
+
+
+def _listed(language: str, folder: Path, bar: Bar) -> tuple[Path, ...]:
+    task = bar.add_task("packages", total=None)
+    return fetch(
+        pinned(language),
+        folder,
+        progress=lambda at: bar.update(task, completed=at.done, total=at.total, description=at.name),
+    )
+
+
+@background.command("show")
+def show_background(
+    model: Annotated[Path | None, typer.Argument(help="A model; none: the listed packages by language.")] = None,
+) -> None:
+    """Say what a model was made of and hold that it is the one that was built."""
+    try:
+        if model is not None:
+            typer.echo(_background(BackgroundManifest.beside(model)))
+            return
+        for language in LANGUAGES:
+            typer.echo(f"{language:<12} {len(pinned(language)):>4} packages")
+    except TrainingError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def _background(manifest: BackgroundManifest) -> str:
+    lines = [
+        f"language   {manifest.language}",
+        f"version    {manifest.code_version}",
+        f"tokens     {manifest.tokens}",
+        f"code       {manifest.files} files, {manifest.size} bytes, {len(manifest.trees)} trees",
+        f"corpora    {manifest.corpora_sha256}",
+    ]
+    return "\n".join(lines + [f"left out   {count:>7} {reason}" for reason, count in manifest.left_out.items()])

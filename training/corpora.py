@@ -109,7 +109,7 @@ def build(plan: CorpusPlan, *, progress: Callable[[Progress], None] = lambda _: 
         DestinationError: the destination holds something else, or cannot be written.
     """
     manifest = Manifest(plan.to_json())
-    draws, originals = Draws(plan.key), Originals(plan.key)
+    draws, originals = Draws(plan.key), Originals()
     with _destination(plan.out) as files:
         for source, license_, name in _sources(plan, manifest, progress):
             copy = originals.admit(source.text)

@@ -15,3 +15,7 @@ class EmptyCorpusError(TrainingError):
 
 class DestinationError(TrainingError):
     """The folder to write into cannot be used."""
+
+
+class PublicCodeError(TrainingError):
+    """A package of public code could not be had, or is not the one that was chosen."""

@@ -56,8 +56,9 @@ app.add_typer(ledger.app, name="ledger")
 @cache
 def load_plugins() -> None:
     """Add the commands of the packages beside this one."""
-    for point in entry_points(group=PLUGINS):
-        app.add_typer(point.load())
+    # One group of commands may be named by several of its commands.
+    for group in dict.fromkeys(point.load() for point in entry_points(group=PLUGINS)):
+        app.add_typer(group)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guard.secret import IndexKey
 from training.duplicates import Copy, Originals
 
 if TYPE_CHECKING:
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def originals() -> Originals:
-    return Originals(IndexKey(bytes(32)))
+    return Originals()
 
 
 def test_layout_makes_no_original(originals: Originals, code: Callable[..., str]) -> None:
