@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guard.corpus import list_files, load
-from guard.digest import Digester
+from guard.digest import Digest, Digester
 from guard.errors import IngestError
 from guard.index import Index
 from guard.secret import IndexKey
@@ -26,14 +26,17 @@ from guard.skips import Skipped, SkipReason
 from guard.standing import Standing
 from guard.store import open_store
 from guard.types import Owner, OwnerKind
+from guard.withdrawal import withdraw_expired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from guard.tree import Tree
 
-CHUNK = 16
+CHUNK = 32
 """Files a worker takes at a time."""
+TOGETHER = 8
+"""Files that are written in one go, while the next are digested."""
 INLINE = 64
 """Up to this many files it is quicker not to start workers."""
 PATIENCE = 10.0
@@ -106,18 +109,27 @@ class _Outcome:
     skipped: SkipReason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Digested:
+    item: _Item
+    owner: Owner
+    digest: Digest
+
+
 def ingest(
     address: IndexAddress,
     tree: Tree,
     *,
     jobs: int = 0,
     prune: bool = False,
+    ttl: float | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> IngestReport:
     """Add or update every source file of a tree; with `prune`, also remove documents whose files are gone.
 
-    `jobs` is the number of worker processes, 0 for one a core. What was written until an error stays, and the next run
-    goes on from there.
+    `jobs` is the number of worker processes, 0 for one a core. `ttl`: seconds from the end of this run for which the
+    owner's code counts; None leaves it as it is. Whose time is over is withdrawn first. What was written until an error
+    stays, and the next run goes on from there.
 
     Raises:
         CorpusError: the tree cannot be read, or `prune` would empty it.
@@ -127,7 +139,7 @@ def ingest(
     started = time.perf_counter()
     report = IngestReport()
     with address.opened() as (index, digester):
-        standing = Standing(tree, _known(index, tree.owner))
+        standing = _standing(index, tree)
         items = list(_items(standing, report))
         if prune and not items:
             standing.refuse_emptiness()
@@ -143,9 +155,25 @@ def ingest(
                     size += outcome.size
                 done += len(outcomes)
                 progress(Progress(done, len(items), size))
-        report.removed = sum(index.remove(owner, path) for owner, path in standing.stale(prune=prune))
+        report.removed = _remove_stale(index, standing, prune=prune)
+        if ttl is not None:
+            for owner in _known(index, tree.owner):
+                index.expire(owner, time.time() + ttl)
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _standing(index: Index, tree: Tree) -> Standing:
+    """What the index holds of a tree, once what earlier runs left unfinished is out of the way."""
+    withdraw_expired(index)
+    standing = Standing(tree, _known(index, tree.owner))
+    index.writer.clean([id_ for id_ in map(index.known_id, standing.known) if id_])
+    return standing
+
+
+def _remove_stale(index: Index, standing: Standing, *, prune: bool) -> int:
+    stale = standing.stale(prune=prune)
+    return sum(index.writer.remove_all(index.owner_id(owner), paths) for owner, paths in stale.items())
 
 
 def _known(index: Index, owner: Owner) -> dict[Owner, dict[str, bytes]]:
@@ -209,27 +237,46 @@ class _Worker:
 
 
 def _ingest_chunk(tree: Tree, chunk: list[_Item], index: Index, digester: Digester) -> list[_Outcome]:
-    return [_ingest_file(tree, item, index, digester) for item in chunk]
+    """Digest the files of a chunk a few at a time, while those before them are being written."""
+    outcomes: list[_Outcome] = []
+    owner_ids: dict[str, bytes] = {}
+    with ThreadPoolExecutor(1, "cleanroom-writing") as pool:
+        writing: list[Future[list[_Outcome]]] = []
+        for first in range(0, len(chunk), TOGETHER):
+            made = [_digested(tree, item, digester) for item in chunk[first : first + TOGETHER]]
+            outcomes += [each for each in made if isinstance(each, _Outcome)]
+            digested = [each for each in made if isinstance(each, _Digested)]
+            for each in digested:
+                if str(each.owner) not in owner_ids:
+                    owner_ids[str(each.owner)] = index.owner_id(each.owner)
+            if writing:
+                outcomes += writing.pop().result()
+            writing.append(pool.submit(_written, index, digested, dict(owner_ids)))
+        outcomes += [outcome for each in writing for outcome in each.result()]
+    return outcomes
 
 
-def _ingest_file(tree: Tree, item: _Item, index: Index, digester: Digester) -> _Outcome:
+def _digested(tree: Tree, item: _Item, digester: Digester) -> _Digested | _Outcome:
+    """A file that is to be written, or what became of one that is not."""
     source = load(tree.root, item.relative)
     if isinstance(source, Skipped):
         return _Outcome(item.relative, skipped=source.reason, size=item.size)
     owner = tree.owner_of(item.relative, source.text)
     if item.known.get(str(owner)) == digester.content(source.text):
         return _Outcome(item.relative, str(owner), size=item.size)
-    digest = digester.digest(tree.path_of(item.relative), source.text, source.language)
-    if not index.put(index.owner_id(owner), digest):
-        return _Outcome(item.relative, str(owner), size=item.size)  # another run was faster
-    return _Outcome(
-        item.relative,
-        str(owner),
-        written=True,
-        tokens=digest.tokens,
-        fragments=len(digest.fragments),
-        size=item.size,
-    )
+    return _Digested(item, owner, digester.digest(tree.path_of(item.relative), source.text, source.language))
+
+
+def _written(index: Index, files: list[_Digested], owner_ids: dict[str, bytes]) -> list[_Outcome]:
+    written = index.put_all([(owner_ids[str(each.owner)], each.digest) for each in files])
+    return [
+        _Outcome(
+            each.item.relative, str(each.owner), new, each.digest.tokens, len(each.digest.fragments), each.item.size
+        )
+        if new
+        else _Outcome(each.item.relative, str(each.owner), size=each.item.size)  # another run was faster
+        for each, new in zip(files, written, strict=True)
+    ]
 
 
 def _count(report: IngestReport, outcome: _Outcome) -> None:

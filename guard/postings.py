@@ -1,50 +1,109 @@
-"""A document's postings as they are sent to the store: its fingerprints' and bands' names with their positions.
-
-Knows the form that guard.scripts reads, and neither the store nor its keys.
-"""
+"""A document's postings and a query's names in the form that guard.scripts reads. Knows no store."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from guard.layout import BUCKET_BITS, ENTRY, KEY, NAME_BITS, POSTING, REMAINDER_BITS, bucket_keys
+from guard.minhash import STRIDE
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from guard.digest import Digest
+    from guard.names import Names
 
-POSITION_LIMIT = (1 << 24) - 1
-"""Positions are this or less; what stands further back in a document is not indexed."""
+POSTINGS_A_DOCUMENT = 4
+"""Of a name that stands at many places in a document, the first so many are kept."""
+POSITIONS = 1 << 16
+"""Positions are stored modulo this."""
+ROW = KEY + ENTRY
+"""Bytes of an entry with its bucket's key in front."""
+_REMAINDER = REMAINDER_BITS // 8
+_OWNED = slice(_REMAINDER, _REMAINDER + 5)
 
 
-def packed(digest: Digest, most: int) -> bytes:
-    """One entry a name: the name (8 bytes), a count (1), and so many positions (3 each), all little-endian.
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """A document's postings, sorted by name. `names`: uint64 (n,). `entries`: uint8 (n, ENTRY), yet of no document."""
 
-    Of a name that stands at many places the first `most` are kept. Entries come in no order that means anything.
-    """
+    names: NDArray[np.uint64]
+    entries: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def buckets(self) -> NDArray[np.int64]:
+        """The bucket of each, shape (n,), sorted."""
+        return buckets_of(self.names)
+
+    def rows(self, document: bytes, generation: int, veiling: Names) -> NDArray[np.uint8]:
+        """Bucket's key and entry of each as a posting of this document, veiled, shape (n, ROW)."""
+        rows = np.empty((len(self), ROW), dtype=np.uint8)
+        rows[:, :KEY] = bucket_keys(self.buckets, generation)
+        rows[:, KEY:] = self.entries
+        rows[:, KEY:][:, _OWNED] = np.frombuffer(document, dtype=np.uint8)
+        postings = np.ascontiguousarray(rows[:, -POSTING:]).view("<u8").reshape(-1)
+        rows[:, -POSTING:] = veiling.veil(self.names, postings).astype("<u8").view(np.uint8).reshape(-1, POSTING)
+        return rows
+
+
+def postings_of(digest: Digest) -> Postings:
+    """What is stored of a digest: its fingerprints, and its fragments' bands with the fragment's number as position."""
     prints, fragments = digest.fingerprints, digest.fragments
-    names = np.concatenate([prints.hashes, fragments.bands.ravel()])
-    positions = np.concatenate([prints.positions, np.repeat(fragments.starts, fragments.bands.shape[1])])
-    near = positions < POSITION_LIMIT
-    names, positions = names[near], positions[near]
-    order = np.argsort(names, kind="stable")
-    names, positions = names[order], positions[order].astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3]
+    windows = np.repeat(fragments.starts // STRIDE, fragments.bands.shape[1])
+    names = np.concatenate([prints.names, fragments.bands.ravel()]).astype(np.uint64)
+    positions = np.concatenate([prints.positions, windows])
+    agreement = np.concatenate([prints.agreement, np.zeros(len(windows), dtype=np.uint8)])
+    order = np.lexsort((positions, names))
+    order = order[_rank(names[order]) < POSTINGS_A_DOCUMENT]
+    names, positions, agreement = names[order], positions[order] % POSITIONS, agreement[order]
+    # Two bands of one window may have one name, and places may be equal but for what is stored of them.
+    order = np.lexsort((agreement, positions, names))
+    columns = (names[order], positions[order], agreement[order])
+    fresh = np.ones(len(order), dtype=np.bool_)
+    fresh[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    names, positions, agreement = (column[fresh] for column in columns)
+    entries = np.zeros((len(names), ENTRY), dtype=np.uint8)
+    entries[:, :_REMAINDER] = _remainders(names)
+    entries[:, -3:-1] = positions.astype("<u2").view(np.uint8).reshape(-1, 2)
+    entries[:, -1] = agreement
+    return Postings(names, entries)
+
+
+def asked(names: NDArray[np.uint64], generation: int) -> NDArray[np.uint8]:
+    """Names as the store is asked for them: bucket's key and remainder of each, shape (n, KEY + 3)."""
+    rows = np.empty((len(names), KEY + _REMAINDER), dtype=np.uint8)
+    rows[:, :KEY] = bucket_keys(buckets_of(names), generation)
+    rows[:, KEY:] = _remainders(names)
+    return rows
+
+
+def buckets_of(names: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The bucket of each name.
+
+    Raises:
+        ValueError: a name has more than NAME_BITS bits.
+    """
+    buckets = (names >> np.uint64(REMAINDER_BITS)).astype(np.int64)
+    if len(buckets) and int(buckets.max()) >> BUCKET_BITS:
+        message = f"a name of more than {NAME_BITS} bits"
+        raise ValueError(message)
+    return buckets
+
+
+def _remainders(names: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """The lower bits of each name as bytes, shape (n, 3)."""
+    return np.ascontiguousarray(names, dtype="<u8").view(np.uint8).reshape(-1, 8)[:, :_REMAINDER]
+
+
+def _rank(names: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """How many of the same name stand before each, in sorted names."""
+    places = np.arange(len(names))
     fresh = np.ones(len(names), dtype=np.bool_)
     fresh[1:] = names[1:] != names[:-1]
-    firsts = np.flatnonzero(fresh)
-    counts = np.minimum(np.diff(firsts, append=len(names)), most)
-    # Entries of one length at a time, since an array has rows of one length.
-    return b"".join(_entries(names, positions, firsts[counts == count], count) for count in range(1, most + 1))
-
-
-def _entries(
-    names: np.ndarray[tuple[int], np.dtype[np.uint64]],
-    positions: np.ndarray[tuple[int, int], np.dtype[np.uint8]],
-    firsts: np.ndarray[tuple[int], np.dtype[np.int64]],
-    count: int,
-) -> bytes:
-    """The entries of the names at `firsts`, each with the `count` positions that begin there."""
-    entries = np.empty(len(firsts), dtype=[("name", "<u8"), ("count", "u1"), ("positions", "u1", (count, 3))])
-    entries["name"] = names[firsts]
-    entries["count"] = count
-    entries["positions"] = positions[firsts[:, None] + np.arange(count)]
-    return entries.tobytes()
+    return places - np.maximum.accumulate(np.where(fresh, places, 0))

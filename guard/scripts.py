@@ -1,276 +1,268 @@
-"""The Lua programs that the store runs for the index; each is atomic there. Knows the layout of keys, no meaning.
+"""The Lua programs that the store runs for the index; each is atomic there. Knows guard.layout, and no meaning.
 
-    cr:stamp            what the index was made with (guard.store)
-    cr:version          counts every change
-    cr:tokens           indexed tokens in all, for the significance of a match
-    cr:owners           hash: owner id (2 bytes, little-endian) -> owner; cr:owner-ids the other way round
-    cr:p:<2 bytes>      hash: last 6 bytes of a fingerprint -> postings, 8 bytes each
-    cr:d:<5 bytes>      a document's record (JSON); its key is serial (3 bytes) and owner id (2), little-endian
-    cr:s:<5 bytes>      its fingerprints, 8 bytes each: what to take back when it goes
-    cr:f:<5 bytes>      its fragments' signatures
-    cr:paths:<2 bytes>  an owner's documents, hash: path -> serial (3 bytes), keyed content hash (8 bytes)
-    cr:next:<2 bytes>   an owner's next serial
-
-A posting is one little-endian 64-bit number: position (24 bits), serial (24), owner (16).
+KEYS[1] is the stamp, or on a cluster a shard's mark, and ARGV[1] what must stand there: so no program works on a store
+that lost its data. (LOOKUP declares no key where one server has them all: a declared key counts as one to write.) Every
+program of a writer may run twice, since a client repeats it when a connection breaks.
 """
 
-LOOKUP = """#!lua flags=no-writes
-local stamp = redis.call('GET', 'cr:stamp')
+from __future__ import annotations
+
+_SEALED = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('CRSTAMP the index has another stamp') end
+"""
+
+_MOVING = """
+if redis.call('EXISTS', 'cr:{main}:moving') == 1 then
+  return redis.error_reply('CRMOVING the index is being given another key: wait until that is done (was it '
+    .. 'interrupted, `cleanroom key rotate-index` goes on)')
+end
+"""
+
+# Finds each of `names` (bucket's key, remainder) and appends its index and its postings to `out`. Values come by a few,
+# as many as fit into the server's buffer at once. A bucket is searched for the three bytes wherever they stand, and
+# what does not begin an entry is passed over.
+_FIND = """
+local function find_all(names, out)
+  local sub, find, n, keys, missing, count = string.sub, string.find, #out, {}, {}, #names / 16
+  for i = 1, count do keys[i] = sub(names, 16 * i - 15, 16 * i - 3) end
+  for first = 1, count, 16 do
+    local last = math.min(first + 15, count)
+    local values = redis.call('MGET', unpack(keys, first, last))
+    for i = first, last do
+      local bucket = values[i - first + 1]
+      if bucket then
+        if #bucket == 0 or #bucket % 11 ~= 0 then return 'CRBUCKET a bucket is damaged' end
+        local remainder, found, held = sub(names, 16 * i - 2, 16 * i), {}, 0
+        local at = find(bucket, remainder, 1, true)
+        while at do
+          if at % 11 == 1 then
+            held = held + 1
+            found[held] = sub(bucket, at + 3, at + 10)
+            at = find(bucket, remainder, at + 11, true)
+          else
+            at = find(bucket, remainder, at + 1, true)
+          end
+        end
+        if held > 0 then
+          out[n + 1], out[n + 2] = i - 1, table.concat(found)
+          n = n + 2
+        end
+      else
+        missing[#missing + 1] = keys[i]
+      end
+    end
+  end
+  -- MGET has nothing to say of a key that is of another type.
+  if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then return 'CRBUCKET a bucket is none' end
+end
+"""
+
+# Several buckets of one shard at once: their keys and their values.
+READ_SOME = """
+local function read_some(prefix, first, past)
+  local keys = {}
+  for number = first, past - 1 do keys[#keys + 1] = prefix .. struct.pack('>I2', number) end
+  return keys, redis.call('MGET', unpack(keys))
+end
+"""
+
+# ARGV: stamp, names. Answers the stamp that stands there, and if it is the right one: version, epoch, tokens, the
+# documents that are being written or taken back (5 bytes each), then index and postings of every name that was found.
+LOOKUP = (
+    """#!lua flags=no-writes,allow-cross-slot-keys
+"""
+    + _FIND
+    + """
+local stamp = redis.call('GET', 'cr:{main}:stamp')
 if not stamp then return {} end
 if stamp ~= ARGV[1] then return {stamp} end
-local out = {stamp, redis.call('GET', 'cr:version') or '0', redis.call('GET', 'cr:tokens') or '0'}
-local names, n, call, sub = ARGV[2], 3, redis.call, string.sub
-for i = 1, #names, 8 do
-  local postings = call('HGET', 'cr:p:' .. sub(names, i, i + 1), sub(names, i + 2, i + 7))
-  if postings then
-    out[n + 1] = (i - 1) / 8
-    out[n + 2] = postings
-    n = n + 2
-  end
-end
+local state = redis.call('MGET', 'cr:{main}:version', 'cr:{main}:epoch', 'cr:{main}:tokens')
+local pending = table.concat(redis.call('HKEYS', 'cr:{main}:pending'))
+local out = {stamp, state[1] or '0', state[2] or '0', state[3] or '0', pending}
+local complaint = find_all(ARGV[2], out)
+if complaint then return redis.error_reply(complaint) end
 return out
 """
+)
 
-# Takes a document's postings back. `names` is its cr:s value, `tail` its key.
-_TAKE_BACK = """
-local function take_back(tail)
-  local call, sub = redis.call, string.sub
-  local names = call('GET', 'cr:s:' .. tail) or ''
-  for i = 1, #names, 8 do
-    local key, field = 'cr:p:' .. sub(names, i, i + 1), sub(names, i + 2, i + 7)
-    local postings = call('HGET', key, field)
-    if postings then
-      local kept = ''
-      for j = 1, #postings, 8 do
-        if sub(postings, j + 3, j + 7) ~= tail then kept = kept .. sub(postings, j, j + 7) end
-      end
-      if kept == '' then call('HDEL', key, field)
-      elseif #kept < #postings then call('HSET', key, field, kept) end
-    end
-  end
-  -- A damaged record must not stand in the way of its own removal: what runs here is never rolled back.
-  local readable, known = pcall(cjson.decode, redis.call('GET', 'cr:d:' .. tail) or '')
-  local tokens = readable and type(known) == 'table' and tonumber(known['tokens'])
-  if tokens then redis.call('DECRBY', 'cr:tokens', string.format('%d', tokens)) end
-  redis.call('DEL', 'cr:d:' .. tail, 'cr:s:' .. tail, 'cr:f:' .. tail)
-end
+# ARGV: mark, names of this shard. Answers the mark, then index and postings of every name that was found.
+FIND = (
+    """#!lua flags=no-writes
 """
-
-# ARGV: stamp, owner id, path, content hash, record, tokens, fragments, cap in bytes, then the postings as one string of
-# entries: fingerprint (8 bytes), count (1), that many positions (3 each).
-PUT = (
-    _TAKE_BACK
+    + _FIND
     + """
-if redis.call('GET', 'cr:stamp') ~= ARGV[1] then return redis.error_reply('CRSTAMP the index has another stamp') end
-local owner, path, content = ARGV[2], ARGV[3], ARGV[4]
-if redis.call('HEXISTS', 'cr:owners', owner) == 0 then return redis.error_reply('CROWNER the owner is gone') end
-local old = redis.call('HGET', 'cr:paths:' .. owner, path)
-if old and string.sub(old, 4) == content then return 0 end
-local serial = redis.call('INCR', 'cr:next:' .. owner)
+local mark = redis.call('GET', KEYS[1])
+if mark ~= ARGV[1] then return {mark} end
+local out = {mark}
+local complaint = find_all(ARGV[2], out)
+if complaint then return redis.error_reply(complaint) end
+return out
+"""
+)
+
+# ARGV: stamp, owner id, path, content hash, generation, list of buckets. Answers 0 if the document stands there
+# unchanged, else the new document's key and that of the one it replaces, or ''.
+BEGIN = (
+    _SEALED
+    + _MOVING
+    + """
+local owner, path = ARGV[2], ARGV[3]
+if redis.call('HEXISTS', 'cr:{main}:owners', owner) == 0 then
+  return redis.error_reply('CROWNER the owner is gone')
+end
+local old = redis.call('HGET', 'cr:{main}:paths:' .. owner, path)
+if old and string.sub(old, 4) == ARGV[4] then return 0 end
+local serial = redis.call('INCR', 'cr:{main}:next:' .. owner)
 if serial > 16777215 then return redis.error_reply('CRFULL the owner has used up its document numbers') end
-local tail = struct.pack('<I3', serial) .. owner
--- The old version first, so that it leaves its place among the capped postings to the new one.
-if old then take_back(string.sub(old, 1, 3) .. owner) end
-local entries, cap, at, names = ARGV[9], tonumber(ARGV[8]), 1, {}
-local call, sub, byte = redis.call, string.sub, string.byte
-while at <= #entries do
-  local past = at + 9 + 3 * byte(entries, at + 8)
-  local key, field = 'cr:p:' .. sub(entries, at, at + 1), sub(entries, at + 2, at + 7)
-  local postings = call('HGET', key, field) or ''
-  if #postings < cap then
-    for i = at + 9, past - 1, 3 do postings = postings .. sub(entries, i, i + 2) .. tail end
-    call('HSET', key, field, postings)
-    names[#names + 1] = sub(entries, at, at + 7)
-  end
-  at = past
-end
-redis.call('SET', 'cr:d:' .. tail, ARGV[5])
-redis.call('SET', 'cr:s:' .. tail, table.concat(names))
-if #ARGV[7] > 0 then redis.call('SET', 'cr:f:' .. tail, ARGV[7]) end
-redis.call('HSET', 'cr:paths:' .. owner, path, string.sub(tail, 1, 3) .. content)
-redis.call('INCRBY', 'cr:tokens', ARGV[6])
-redis.call('INCR', 'cr:version')
-return 1
+local document = owner .. struct.pack('<I3', serial)
+redis.call('SET', 'cr:{main}:s' .. ARGV[5] .. ':' .. document, ARGV[6])
+redis.call('HSET', 'cr:{main}:pending', document, 'w')
+return {document, old and owner .. string.sub(old, 1, 3) or ''}
 """
 )
 
-# ARGV: stamp, owner id, path.
+# ARGV: stamp or mark, document's key, key of the one it replaces or '', cap, '1' if `pending` can be read here, then
+# rows of bucket's key and entry, sorted by key. Answers the rows that were left out because the owner has as many
+# entries of that name as it may, or -1 if the document was given up meanwhile.
+#
+# Buckets are written whole with SET: a string that grows by APPEND takes up to twice the room it needs.
+APPEND = (
+    _SEALED
+    + """
+local document, replaced, cap, rows = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[6]
+if ARGV[5] == '1' and redis.call('HGET', 'cr:{main}:pending', document) ~= 'w' then return -1 end
+local call, sub, find, owner = redis.call, string.sub, string.find, string.sub(document, 1, 2)
+local left_out, key, bucket, changed = {}, nil, nil, false
+for i = 1, #rows, 24 do
+  local next_key, entry = sub(rows, i, i + 12), sub(rows, i + 13, i + 23)
+  if next_key ~= key then
+    if changed then call('SET', key, bucket) end
+    key, changed = next_key, false
+    bucket = call('GET', key) or ''
+  end
+  local remainder, held, there = sub(entry, 1, 3), 0, false
+  local at = find(bucket, remainder, 1, true)
+  while at do
+    if at % 11 == 1 then
+      local other = sub(bucket, at + 3, at + 7)
+      if sub(bucket, at, at + 10) == entry then there = true end
+      if sub(other, 1, 2) == owner and other ~= replaced then held = held + 1 end
+      at = find(bucket, remainder, at + 11, true)
+    else
+      at = find(bucket, remainder, at + 1, true)
+    end
+  end
+  if not there and held < cap then
+    bucket, changed = bucket .. entry, true
+  elseif not there then
+    left_out[#left_out + 1] = (i - 1) / 24
+  end
+end
+if changed then call('SET', key, bucket) end
+return left_out
+"""
+)
+
+# Takes what is known of a document out of sight in one step. Its postings stay until they are taken back, unseen.
+_HIDE = """
+local function hide(document)
+  local tokens = redis.call('GETRANGE', 'cr:{main}:d:' .. document, 0, 3)
+  if #tokens == 4 then redis.call('DECRBY', 'cr:{main}:tokens', string.format('%d', struct.unpack('<I4', tokens))) end
+  redis.call('DEL', 'cr:{main}:d:' .. document)
+  redis.call('HSET', 'cr:{main}:pending', document, 'x')
+end
+"""
+
+# ARGV: stamp, document's key, path, content hash, generation, record, list of buckets or '' if it is as it was begun.
+# Answers the key and the buckets of the document that was replaced ('' for none), 0 if another run wrote the same
+# content first, or -1 if the document was given up meanwhile.
+COMMIT = (
+    _SEALED
+    + _HIDE
+    + """
+local document, content, record = ARGV[2], ARGV[4], ARGV[6]
+local owner, paths = string.sub(document, 1, 2), 'cr:{main}:paths:' .. string.sub(document, 1, 2)
+local entry, old = string.sub(document, 3) .. content, redis.call('HGET', paths, ARGV[3])
+if old == entry then return {'', ''} end
+if redis.call('HGET', 'cr:{main}:pending', document) ~= 'w' then return -1 end
+if old and string.sub(old, 4) == content then
+  redis.call('HSET', 'cr:{main}:pending', document, 'x')
+  return 0
+end
+local lists = 'cr:{main}:s' .. ARGV[5] .. ':'
+redis.call('SET', 'cr:{main}:d:' .. document, record)
+if #ARGV[7] > 0 then redis.call('SET', lists .. document, ARGV[7]) end
+redis.call('HSET', paths, ARGV[3], entry)
+redis.call('HDEL', 'cr:{main}:pending', document)
+redis.call('INCRBY', 'cr:{main}:tokens', string.format('%d', struct.unpack('<I4', record)))
+redis.call('INCR', 'cr:{main}:version')
+if not old then return {'', ''} end
+old = owner .. string.sub(old, 1, 3)
+hide(old)
+return {old, redis.call('GET', lists .. old) or ''}
+"""
+)
+
+# ARGV: stamp, owner id, path, generation. Answers the document's key and its buckets, or 0 if there is none.
 REMOVE = (
-    _TAKE_BACK
+    _SEALED
+    + _MOVING
+    + _HIDE
     + """
-if redis.call('GET', 'cr:stamp') ~= ARGV[1] then return redis.error_reply('CRSTAMP the index has another stamp') end
-local old = redis.call('HGET', 'cr:paths:' .. ARGV[2], ARGV[3])
-if not old then return 0 end
-redis.call('HDEL', 'cr:paths:' .. ARGV[2], ARGV[3])
-take_back(string.sub(old, 1, 3) .. ARGV[2])
-redis.call('INCR', 'cr:version')
-return 1
+local paths = 'cr:{main}:paths:' .. ARGV[2]
+local entry = redis.call('HGET', paths, ARGV[3])
+if not entry then return 0 end
+redis.call('HDEL', paths, ARGV[3])
+local document = ARGV[2] .. string.sub(entry, 1, 3)
+hide(document)
+redis.call('INCR', 'cr:{main}:version')
+return {document, redis.call('GET', 'cr:{main}:s' .. ARGV[4] .. ':' .. document) or ''}
 """
 )
 
-# ARGV: stamp, owner. Answers the owner's id, giving it the next one if it has none.
-OWNER_ID = """
-if redis.call('GET', 'cr:stamp') ~= ARGV[1] then return redis.error_reply('CRSTAMP the index has another stamp') end
-local id = redis.call('HGET', 'cr:owner-ids', ARGV[2])
-if id then return id end
-local number = redis.call('INCR', 'cr:next-owner')
-if number > 65535 then return redis.error_reply('CRFULL the index has used up its owner numbers') end
-id = struct.pack('<I2', number)
-redis.call('HSET', 'cr:owner-ids', ARGV[2], id)
-redis.call('HSET', 'cr:owners', id, ARGV[2])
-redis.call('INCR', 'cr:version')
-return id
-"""
-
-# ARGV: stamp, owner id, owner. Forgets an owner without documents.
-FORGET_OWNER = """
-if redis.call('GET', 'cr:stamp') ~= ARGV[1] then return redis.error_reply('CRSTAMP the index has another stamp') end
-if redis.call('EXISTS', 'cr:paths:' .. ARGV[2]) == 1 then return 0 end
-redis.call('HDEL', 'cr:owners', ARGV[2])
-redis.call('HDEL', 'cr:owner-ids', ARGV[3])
-redis.call('DEL', 'cr:next:' .. ARGV[2])
-redis.call('INCR', 'cr:version')
-return 1
-"""
-
-# What guard.audit asks. Each looks at one thing and, with `mend`, sets it right in the same step, so that nothing that
-# changes meanwhile is mistaken for damage.
-_READ = """
-if redis.call('GET', 'cr:stamp') ~= ARGV[1] then return redis.error_reply('CRSTAMP the index has another stamp') end
-local mend = ARGV[2] == '1'
--- The text at a key; nothing if there is none or it is of another type.
-local function text(key)
-  local value = redis.pcall('GET', key)
-  return type(value) == 'string' and value or nil
-end
-local function record_of(tail)
-  local readable, record = pcall(cjson.decode, text('cr:d:' .. tail) or '')
-  if not readable or type(record) ~= 'table' or type(record['path']) ~= 'string' then return nil end
-  if type(record['language']) ~= 'string' or type(record['tokens']) ~= 'number' then return nil end
-  return record
-end
-"""
-
-# ARGV: stamp, mend, owner id, path, permutations, tokens of the shortest fragment.
-# Answers nothing if there is no such path, else: state ('sound', 'incomplete' or 'lost'), document's key, tokens.
-# Mending a lost document leaves what is known of it, so that what is left of it still protects it; mending either kind
-# forgets the content's hash, so that the next run of ingestion reads the file again.
-AUDIT_DOCUMENT = (
-    _READ
+# ARGV: stamp, document's key, generation. Gives up a document that is being written: nothing more is written of it.
+# Answers its buckets, or 0 if it is neither being written nor taken back.
+GIVE_UP = (
+    _SEALED
     + """
-local owner, path, paths = ARGV[3], ARGV[4], 'cr:paths:' .. ARGV[3]
-local entry = redis.call('HGET', paths, path)
-if not entry then return nil end
-local tail = string.sub(entry, 1, 3) .. owner
-local record, state = record_of(tail), 'sound'
-if #entry ~= 11 or not record or record['path'] ~= path then
-  state = 'lost'
-else
-  local names, fragments = text('cr:s:' .. tail), text('cr:f:' .. tail)
-  local whole = names and #names % 8 == 0
-  if record['tokens'] >= tonumber(ARGV[6]) then
-    whole = whole and fragments and #fragments == 2 + struct.unpack('<I2', fragments .. '\\0\\0') * (4 + ARGV[5])
-  end
-  for i = 1, whole and #names or 0, 8 do
-    local found = redis.pcall('HGET', 'cr:p:' .. string.sub(names, i, i + 1), string.sub(names, i + 2, i + 7))
-    local held = false
-    for j = 1, type(found) == 'string' and #found or 0, 8 do
-      if string.sub(found, j + 3, j + 7) == tail then held = true break end
-    end
-    if not held then whole = false break end
-  end
-  if not whole then state = 'incomplete' end
-end
-if mend and state ~= 'sound' and #entry < 3 then
-  redis.call('HDEL', paths, path)
-elseif mend and state ~= 'sound' then
-  redis.call('HSET', paths, path, string.sub(entry, 1, 3) .. string.rep('\\0', 8))
-  if state == 'lost' then
-    redis.call('SET', 'cr:d:' .. tail, cjson.encode({path = path, language = '', tokens = 0}))
-    record = {tokens = 0}
-  end
-end
-return {state, tail, record and record['tokens'] or 0}
+if redis.call('HEXISTS', 'cr:{main}:pending', ARGV[2]) == 0 then return 0 end
+redis.call('HSET', 'cr:{main}:pending', ARGV[2], 'x')
+return redis.call('GET', 'cr:{main}:s' .. ARGV[3] .. ':' .. ARGV[2]) or ''
 """
 )
 
-# ARGV: stamp, mend, document's key. Answers 1 if something of the document is there and no path points to it.
-AUDIT_STRAY = (
-    _READ
-    + _TAKE_BACK
+# ARGV: stamp or mark, document's key, keys of buckets, '1' to take its entries out of them, else to count them only.
+# Answers how many there were.
+TAKE_BACK = (
+    _SEALED
     + """
-local tail = ARGV[3]
-if redis.call('EXISTS', 'cr:d:' .. tail, 'cr:s:' .. tail, 'cr:f:' .. tail) == 0 then return 0 end
-local record = record_of(tail)
-if record then
-  local entry = redis.call('HGET', 'cr:paths:' .. string.sub(tail, 4), record['path'])
-  if entry and string.sub(entry, 1, 3) == string.sub(tail, 1, 3) then return 0 end
-end
-if mend then
-  for _, kind in ipairs({'d', 's', 'f'}) do
-    local key = 'cr:' .. kind .. ':' .. tail
-    if not text(key) then redis.call('DEL', key) end
-  end
-  take_back(tail)
-  redis.call('INCR', 'cr:version')
-end
-return 1
-"""
-)
-
-# ARGV: stamp, mend, bucket, field, keys of documents that seem to be gone (5 bytes each).
-# Answers how many postings are theirs, or -1 if the value is not made of postings.
-AUDIT_POSTINGS = (
-    _READ
-    + """
-local postings, gone, kept = redis.call('HGET', ARGV[3], ARGV[4]), {}, {}
-if not postings then return 0 end
-if #postings == 0 or #postings % 8 ~= 0 or #ARGV[4] ~= 6 then
-  if mend then redis.call('HDEL', ARGV[3], ARGV[4]) end
-  return -1
-end
-for i = 1, #ARGV[5], 5 do
-  local tail = string.sub(ARGV[5], i, i + 4)
-  gone[tail] = redis.call('EXISTS', 'cr:d:' .. tail, 'cr:s:' .. tail) == 0
-end
-for i = 1, #postings, 8 do
-  if not gone[string.sub(postings, i + 3, i + 7)] then kept[#kept + 1] = string.sub(postings, i, i + 7) end
-end
-local orphans = #postings / 8 - #kept
-if mend and #kept == 0 then redis.call('HDEL', ARGV[3], ARGV[4])
-elseif mend and orphans > 0 then redis.call('HSET', ARGV[3], ARGV[4], table.concat(kept)) end
-return orphans
-"""
-)
-
-# ARGV: stamp, mend. Answers how many owners stand in one of the two tables only.
-AUDIT_OWNERS = (
-    _READ
-    + """
-local halves = 0
-local function agree(from, to)
-  local table_ = redis.call('HGETALL', from)
-  for i = 1, #table_, 2 do
-    if redis.call('HGET', to, table_[i + 1]) ~= table_[i] then
-      halves = halves + 1
-      if mend then redis.call('HSETNX', to, table_[i + 1], table_[i]) end
+local document, keys, taken = ARGV[2], ARGV[3], 0
+local call, sub, find = redis.call, string.sub, string.find
+for i = 1, #keys, 13 do
+  local key = sub(keys, i, i + 12)
+  local bucket, changed = call('GET', key) or '', false
+  local at = find(bucket, document, 1, true)
+  while at do
+    if at % 11 == 4 then
+      bucket, changed, taken = sub(bucket, 1, at - 4) .. sub(bucket, at + 8), true, taken + 1
+      at = find(bucket, document, at - 3, true)
+    else
+      at = find(bucket, document, at + 1, true)
     end
   end
+  if ARGV[4] ~= '1' then changed = false end
+  if changed and #bucket == 0 then call('DEL', key) elseif changed then call('SET', key, bucket) end
 end
-agree('cr:owner-ids', 'cr:owners')
-agree('cr:owners', 'cr:owner-ids')
-return halves
+return taken
 """
 )
 
-# ARGV: stamp, mend, version, tokens. Answers by how many tokens the counter is wrong, or nothing if the index is no
-# longer at that version.
-AUDIT_TOKENS = (
-    _READ
+# ARGV: stamp, document's key, generation. Ends the journal of a document whose postings have been taken back.
+FINISH = (
+    _SEALED
     + """
-if (redis.call('GET', 'cr:version') or '0') ~= ARGV[3] then return nil end
-local wrong = (tonumber(redis.call('GET', 'cr:tokens') or '0') or 0) - tonumber(ARGV[4])
-if mend and wrong ~= 0 then redis.call('SET', 'cr:tokens', ARGV[4]) end
-return wrong
+if redis.call('HGET', 'cr:{main}:pending', ARGV[2]) ~= 'x' then return 0 end
+redis.call('DEL', 'cr:{main}:s' .. ARGV[3] .. ':' .. ARGV[2])
+return redis.call('HDEL', 'cr:{main}:pending', ARGV[2])
 """
 )

@@ -9,10 +9,12 @@ from guard.errors import CorpusError
 from guard.skips import SkipReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from guard.tree import Tree
     from guard.types import Owner
+
+KEPT = frozenset({SkipReason.UNREADABLE, SkipReason.OVERSIZE, SkipReason.UNDECODABLE})
+"""What is there and only cannot be read: code that was protected until now must not lose that to a wrong file mode, to
+a table that was pasted into it, or to an encoding."""
 
 
 @dataclass(slots=True)
@@ -35,21 +37,26 @@ class Standing:
 
     def note_skipped(self, relative: str, reason: SkipReason) -> None:
         """Remember that a file, or a folder whose name ends in "/", was left out."""
-        if reason is SkipReason.UNREADABLE:
+        if reason in KEPT:
             self.unread.add(self.tree.path_of(relative))
 
-    def stale(self, *, prune: bool) -> Iterator[tuple[Owner, str]]:
-        """What now has another licence and, with `prune`, what is gone from under the tree's root.
-
-        What only cannot be read stays: code that was protected until now must not lose that to a wrong file mode.
-        """
-        unread = tuple(self.unread)
+    def stale(self, *, prune: bool) -> dict[Owner, list[str]]:
+        """What now has another licence and, with `prune`, what is gone from under the tree's root."""
+        found: dict[Owner, list[str]] = {}
         for owner, paths in self.known.items():
             for path in paths:
                 moved = path in self.seen and self.seen[path] != str(owner)
-                gone = path not in self.seen and self.tree.holds(path) and not path.startswith(unread)
+                gone = path not in self.seen and self.tree.holds(path) and not self._unread(path)
                 if moved or (prune and gone):
-                    yield owner, path
+                    found.setdefault(owner, []).append(path)
+        return found
+
+    def _unread(self, path: str) -> bool:
+        """Whether the file at `path`, or a folder that it lies in, is there and was not read."""
+        if path in self.unread:
+            return True
+        folders = path.split("/")[:-1]
+        return any("/".join(folders[:depth]) + "/" in self.unread for depth in range(1, len(folders) + 1))
 
     def refuse_emptiness(self) -> None:
         """Raise CorpusError if documents of the tree stand in the index: an unmounted disk looks like an empty one."""

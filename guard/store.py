@@ -1,19 +1,18 @@
-"""The connection to the store: opening it, its stamp, and turning its errors into refusals.
+"""The connection to the store: opening it, looking at its stamp, and turning its errors into refusals.
 
 Does not know what the index keeps there.
 """
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import parse_qs, urlsplit
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.connection import ConnectionPool, parse_url
+from redis.cluster import RedisCluster
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -21,25 +20,30 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
 )
 from redis.retry import Retry
 
+from guard.addresses import Address
 from guard.errors import StoreEmptyError, StoreMismatchError, StoreUnavailableError
+from guard.layout import PATTERN, SHARDS, STAMP, mark
+from guard.nodes import ask
+from guard.stamp import Stamp
 from guard.valkey import EmbeddedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-STAMP_KEY = b"cr:stamp"
-# Time-outs, retries and TLS checks are ours to set: a URL that turned them off would turn the guard's promise off.
-URL_OPTIONS = frozenset({"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
-URL_FORMS = "redis://[user:password@]host[:port][/db], rediss://... or unix://[user:password@]/path[?db=N]"
+    from guard.nodes import Question
 
+__all__ = ["STAMP_KEY", "Stamp", "Store", "open_store"]
+
+STAMP_KEY = STAMP
 # Writes the stamp into a store without any key of ours and answers the stamp that then stands there, or nothing
-# where keys of ours stand without a stamp. KEYS[1] stamp, ARGV[1] its value. A script, because nobody may get in
-# between the look and the write.
+# where keys of ours stand without a stamp. KEYS: stamp, shards' marks. ARGV: the stamp's value, the marks'. A script,
+# because nobody may get in between the look and the write.
 INITIALIZE = """
 local found = redis.call('GET', KEYS[1])
 if found then return found end
@@ -49,38 +53,10 @@ repeat
   if #page[2] > 0 then return false end
   cursor = page[1]
 until cursor == '0'
+for i = 2, #KEYS do redis.call('SET', KEYS[i], ARGV[2]) end
 redis.call('SET', KEYS[1], ARGV[1])
 return ARGV[1]
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What an index was made with. `index_id` is the random id of this very index; empty stands for any."""
-
-    schema: int
-    scheme: str
-    key_check: str
-    index_id: str
-
-    def to_bytes(self) -> bytes:
-        """Canonical JSON: equal stamps are equal bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Stamp:
-        """Read what `to_bytes` wrote, else raise StoreMismatchError."""
-        try:
-            stamp = cls(**json.loads(data))
-        except (ValueError, TypeError):
-            stamp = None
-        if stamp is None or stamp.to_bytes() != data:
-            message = (
-                f"the store's stamp at {STAMP_KEY.decode()} is not one that this version of Cleanroom wrote: use the "
-                "version that made the index, or empty the store and run `cleanroom index add` again"
-            )
-            raise StoreMismatchError(message)
-        return stamp
 
 
 class Store:
@@ -91,15 +67,19 @@ class Store:
     """
 
     def __init__(
-        self, options: dict[str, Any], *, check_timeout: float, write_timeout: float, server: EmbeddedServer | None
+        self, address: Address, *, check_timeout: float, write_timeout: float, server: EmbeddedServer | None
     ) -> None:
-        self.address = _address(options)
+        self.address = address.shown
+        self.sharded = address.sharded
         self.check_timeout = check_timeout
         self._server = server
-        self.reader = redis.Redis.from_pool(_pool(options, check_timeout, Retry(NoBackoff(), 0)))
+        self._outdated = False
         # Broken connections only: after a time-out the store has had `write_timeout` already.
         patience = Retry(ExponentialBackoff(cap=1.0, base=0.05), 4, supported_errors=(redis.ConnectionError,))
-        self.writer = redis.Redis.from_pool(_pool(options, write_timeout, patience))
+        with self.refusing():
+            # Of three classes that have no common one.
+            self.reader: Any = address.client(check_timeout, Retry(NoBackoff(), 0))
+            self.writer: Any = address.client(write_timeout, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +99,8 @@ class Store:
         """Turn every error of the store into a StoreUnavailableError. The only place that does."""
         try:
             yield
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
+            self._outdated = self.sharded
             message = f"the store at {self.address} {self._complaint(error)}"
             if self._server is not None and isinstance(error, redis.ConnectionError | redis.TimeoutError):
                 self._server.revive()
@@ -129,6 +110,29 @@ class Store:
         """Raise StoreUnavailableError unless the store answers within `check_timeout` seconds."""
         with self.refusing():
             self.reader.ping()
+
+    def memory(self) -> int:
+        """What the store takes, in bytes; of a cluster, its primaries together. Use it inside `refusing()`."""
+        if not self.sharded:
+            return int(self.writer.info("memory")["used_memory"])
+        nodes = self.writer.info("memory", target_nodes=RedisCluster.PRIMARIES)
+        return sum(int(node["used_memory"]) for node in nodes.values())
+
+    def node(self, key: bytes, *, reading: bool) -> Any:  # noqa: ANN401 - a redis.Redis, whose types are for text
+        """The client of the node that holds `key`, of `reader` or of `writer`. Use it inside `refusing()`."""
+        client = self.reader if reading else self.writer
+        if not self.sharded:
+            return client
+        if self._outdated:
+            # After an error the cluster may have other primaries than before.
+            self._outdated = False
+            self.reader.nodes_manager.initialize()
+            self.writer.nodes_manager.initialize()
+        return client.get_redis_connection(client.get_node_from_key(key))
+
+    def ask_shards(self, questions: Sequence[Question]) -> list[Any]:
+        """Ask several nodes of a cluster at once, as `guard.nodes.ask` does. Use it inside `refusing()`."""
+        return ask(partial(self.node, reading=True), questions)
 
     def read_stamp(self) -> Stamp | None:
         """Return the stamp of the index in the store, or None where there is no index."""
@@ -144,15 +148,42 @@ class Store:
         Raises:
             StoreMismatchError: the store holds an index of another make, or keys of ours without a stamp.
         """
+        if self.sharded:
+            return self._initialize_cluster(stamp)
         with self.refusing():
-            found = self.writer.eval(INITIALIZE, 1, STAMP_KEY, stamp.to_bytes())
-        if found is None:
-            message = (
-                f"the store at {self.address} holds keys of Cleanroom (cr:*) but no stamp: part of an index was lost. "
-                "Restore its data, or empty it and run `cleanroom index add` again"
+            marks = [mark(shard) for shard in range(SHARDS)]
+            found = self.writer.eval(
+                INITIALIZE, 1 + SHARDS, STAMP_KEY, *marks, stamp.to_bytes(), stamp.index_id.encode()
             )
-            raise StoreMismatchError(message)
+        if found is None:
+            self._refuse_remains()
         return self.accept(Stamp(stamp.schema, stamp.scheme, stamp.key_check, ""), found)
+
+    def _initialize_cluster(self, stamp: Stamp) -> Stamp:
+        """`initialize` where no program sees all keys: the marks end up with the id of the stamp that came first."""
+        expected = replace(stamp, index_id="")
+        with self.refusing():
+            found = self._stamp()
+            if found is not None:
+                return self.accept(expected, found)
+            if any(not key.endswith(b":mark") for key in self.writer.scan_iter(match=PATTERN, count=1000)):
+                self._refuse_remains()
+            self._mark(stamp.index_id)
+            self.writer.set(STAMP_KEY, stamp.to_bytes(), nx=True)
+            standing = self.accept(expected, self.writer.get(STAMP_KEY))
+            self._mark(standing.index_id)
+        return standing
+
+    def _mark(self, index_id: str) -> None:
+        for shard in range(SHARDS):
+            self.writer.set(mark(shard), index_id.encode())
+
+    def _refuse_remains(self) -> NoReturn:
+        message = (
+            f"the store at {self.address} holds keys of Cleanroom (cr:*) but no stamp: part of an index was lost. "
+            "Restore its data, or empty it and run `cleanroom index add` again"
+        )
+        raise StoreMismatchError(message)
 
     def require(self, stamp: Stamp) -> Stamp:
         """Return the store's stamp if it agrees with `stamp`.
@@ -191,7 +222,7 @@ class Store:
         # redis-py's types allow for decoded answers, which these clients never give.
         return cast("bytes | None", self.reader.get(STAMP_KEY))
 
-    def _complaint(self, error: RedisError) -> str:
+    def _complaint(self, error: Exception) -> str:
         for kind, complaint in COMPLAINTS.items():
             if isinstance(error, kind):
                 return complaint
@@ -219,7 +250,8 @@ COMPLAINTS: dict[type[RedisError], str] = {
 MISMATCH_REMEDIES = {
     "schema": "use the version of Cleanroom that made it, or empty the store and index again",
     "scheme": "use the version of Cleanroom that made it, or empty the store and index again",
-    "key_check": "give the key it was made with (CLEANROOM_INDEX_KEY or index.key), or empty the store and index again",
+    "key_check": "give the key it was made with (CLEANROOM_INDEX_KEY or index.key) or, if that was rotated since, the "
+    "new one (`cleanroom key rotate-index` finishes what was interrupted), or empty the store and index again",
     "index_id": "the index that this home knew is gone or elsewhere; restore its data, correct CLEANROOM_REDIS_URL, "
     "or remove index.id from CLEANROOM_HOME to accept this one",
 }
@@ -228,56 +260,17 @@ MISMATCH_REMEDIES = {
 def open_store(url: str | None, home: Path, *, check_timeout: float = 0.2, write_timeout: float = 30.0) -> Store:
     """Open the store at `url`, or, where it is None, the embedded server of `home`, starting it if need be.
 
-    Time-outs are in seconds and hold for one answer. No command is sent to a `url` yet: see `Store.ping`.
+    Time-outs are in seconds and hold for one answer. No command is sent to a `url` yet, but to a cluster's, whose nodes
+    are asked for: see `Store.ping`.
 
     Raises:
-        StoreUnavailableError: `url` is malformed.
+        StoreUnavailableError: `url` is malformed, or the cluster does not answer.
         EmbeddedStoreError: the embedded server is missing or does not start.
     """
     server = None
     if url is None:
         server = EmbeddedServer(home)
-        options: dict[str, Any] = {"connection_class": redis.UnixDomainSocketConnection, "path": str(server.socket)}
+        address = Address.of_socket(str(server.socket))
     else:
-        options = _parse_url(url)
-    return Store(options, check_timeout=check_timeout, write_timeout=write_timeout, server=server)
-
-
-def _pool(options: dict[str, Any], timeout: float, retry: Retry) -> ConnectionPool:
-    # RESP2 and no CLIENT SETINFO: a new connection costs no round trip, hence at most one time-out, and no ACL rule.
-    return ConnectionPool(
-        **options,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=retry,
-        protocol=2,
-        driver_info=None,
-        max_connections=1024,
-    )
-
-
-def _parse_url(url: str) -> dict[str, Any]:
-    """Options for redis-py. The URL may carry a password, so no message repeats it."""
-    try:
-        parts = urlsplit(url)
-        unknown = sorted(set(parse_qs(parts.query)) - URL_OPTIONS)
-        known_place = parts.path if parts.scheme == "unix" else parts.hostname
-        numbered = parts.scheme == "unix" or parts.path in ("", "/") or parts.path[1:].isdecimal()
-        options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
-    except ValueError:
-        unknown, known_place, numbered, options = [], None, False, {}
-    if unknown:
-        message = f"CLEANROOM_REDIS_URL has options that are not allowed: {', '.join(unknown)}; allowed are "
-        raise StoreUnavailableError(message + ", ".join(sorted(URL_OPTIONS)))
-    if not known_place or not numbered:
-        message = f"CLEANROOM_REDIS_URL is malformed: expected {URL_FORMS}"
-        raise StoreUnavailableError(message)
-    return options
-
-
-def _address(options: dict[str, Any]) -> str:
-    """Where the store is, without user and password."""
-    if "path" in options:
-        return f"unix://{options['path']}"
-    scheme = "rediss" if issubclass(options.get("connection_class", object), redis.SSLConnection) else "redis"
-    return f"{scheme}://{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db', 0)}"
+        address = Address.parse(url)
+    return Store(address, check_timeout=check_timeout, write_timeout=write_timeout, server=server)

@@ -17,12 +17,17 @@ LICENSE_HEAD = 8_000
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A tree to ingest and whose it is. For a licensed corpus whose owner has no fixed licence, `detected` finds it."""
+    """A tree to ingest and whose it is. For a licensed corpus whose owner has no fixed licence, `detected` finds it.
+
+    `name` is the first part of its documents' paths, for trees whose folders have the same name; a folder's own name
+    where it is empty.
+    """
 
     root: Path
     owner: Owner
     detected: TreeLicense | None = None
     exclude: frozenset[str] = frozenset()
+    name: str = ""
 
     @classmethod
     def with_detected_licenses(cls, root: Path, name: str) -> Tree:
@@ -30,13 +35,14 @@ class Tree:
         return cls(root, Owner.licensed(name, "LicenseRef-unknown"), detect_license(root))
 
     def path_of(self, relative: str) -> str:
-        """The document's path: the tree's own name in front, so that two trees of one owner do not collide."""
-        name = self.root.resolve().name
-        return relative if self.root.is_file() else f"{name}/{relative}"
+        """The document's path: the tree's name in front, so that two trees of one owner do not collide."""
+        if self.root.is_file():
+            return f"{self.name}/{relative}" if self.name else relative
+        return f"{self.name or self.root.resolve().name}/{relative}"
 
     def holds(self, path: str) -> bool:
         """Whether the document at `path` is, or was, a file of this tree."""
-        return path == self.root.name if self.root.is_file() else path.startswith(self.path_of(""))
+        return path == self.path_of(self.root.name) if self.root.is_file() else path.startswith(self.path_of(""))
 
     def owner_of(self, relative: str, text: str) -> Owner:
         """Whose document a file is."""

@@ -10,9 +10,8 @@ from samples.code import PYTHON
 from samples.indexed import ACME, KEY, Indexed
 
 from guard.commons import EXCLUDED, add_standard_library, has_commons, standard_library
+from guard.index import Index
 from guard.ingest import IndexAddress, Progress
-from guard.rarity import Background
-from guard.tokens import Syntax
 from guard.types import OwnerKind
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def test_the_standard_library_becomes_commons(address: IndexAddress) -> None:
     assert has_commons(address)
     with address.opened() as (index, _):
         assert index.paths(standard_library()).keys() == {"python3/textwrap.py", "python3/other.py"}
-        assert index.background(Syntax.HASH).tokens == report.tokens
+        assert index.completed() == [str(standard_library())]
     assert standard_library().kind is OwnerKind.COMMONS
     assert "tests" in EXCLUDED
 
@@ -66,17 +65,17 @@ class StopError(Exception):
     """What a test raises to interrupt a run."""
 
 
-@pytest.mark.parametrize("where", ["files", "background"])
+@pytest.mark.parametrize("where", ["files", "mark"])
 def test_an_interrupted_run_is_done_again(address: IndexAddress, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(_: object) -> None:
+    def stop(*_: object) -> None:
         raise StopError
 
     def ignore(_: Progress) -> None:
         pass
 
     with monkeypatch.context() as patch:
-        if where == "background":
-            patch.setattr(Background, "train", stop)
+        if where == "mark":
+            patch.setattr(Index, "complete", stop)
         with pytest.raises(StopError):
             add_standard_library(address, jobs=1, progress=stop if where == "files" else ignore)
     assert not has_commons(address)

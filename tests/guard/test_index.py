@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from samples.code import JAVA, PYTHON, SAMPLES, C
 from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed
+from samples.streams import exact
 
 from guard.check import Guard
 from guard.errors import OwnerError, RefusalError, StoreEmptyError, StoreMismatchError, StoreUnavailableError
-from guard.index import POSTINGS_CAP, SCHEMA, Index, owner_number
-from guard.rarity import Background
+from guard.index import SCHEMA, Index, owner_number
+from guard.layout import SHARDS, mark
 from guard.secret import IndexKey, bound_index
 from guard.store import STAMP_KEY
-from guard.tokens import Syntax
 from guard.types import Owner
+from guard.writing import OWNER_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ def embedded(embedded_store: Store, home: Path) -> Indexed:
 
 def found(indexed: Indexed, digest: Digest) -> set[tuple[str, str, int]]:
     """Whose documents hold a fingerprint of the digest, and where."""
-    hits = indexed.index.lookup(digest.fingerprints.hashes)
+    hits = indexed.index.lookup(digest.fingerprints.names)
     records = indexed.index.records({int(document) for document in hits.documents})
     return {
         (str(indexed.index.owner(owner_number(int(document)))), records[int(document)].path, int(position))
@@ -56,7 +57,7 @@ def test_a_document_is_found_by_its_fingerprints_at_their_places(indexed: Indexe
     assert found(indexed, digest) == set()
     assert indexed.add(ACME, "src/ledger.py", PYTHON)
     assert found(indexed, digest) == {("org:acme", "src/ledger.py", int(at)) for at in digest.fingerprints.positions}
-    hits = indexed.index.lookup(digest.fingerprints.hashes)
+    hits = indexed.index.lookup(digest.fingerprints.names)
     assert set(hits.which.tolist()) == set(range(len(digest.fingerprints)))
     assert (np.diff(hits.which) >= 0).all()
     assert hits.tokens == digest.tokens
@@ -66,11 +67,11 @@ def test_a_document_is_found_by_its_fingerprints_at_their_places(indexed: Indexe
 def test_a_record_says_what_a_document_is(indexed: Indexed) -> None:
     indexed.add(ACME, "päth/\u4e2d \n.py", PYTHON)
     digest = indexed.digester.digest("", PYTHON, "python")
-    (document,) = {int(each) for each in indexed.index.lookup(digest.fingerprints.hashes).documents}
+    (document,) = {int(each) for each in indexed.index.lookup(digest.fingerprints.names).documents}
     record = indexed.index.records([document])[document]
     assert (record.path, record.language, record.tokens) == ("päth/\u4e2d \n.py", "python", digest.tokens)
-    assert record.starts.tolist() == digest.fragments.starts.tolist()
-    assert record.signatures.tolist() == digest.fragments.signatures.tolist()
+    assert record.fragments == len(digest.fragments)
+    assert record.entries >= len(set(digest.fingerprints.names.tolist()))
     assert indexed.index.records([document + 1, document]).keys() == {document}
     assert indexed.index.records([]) == {}
 
@@ -89,10 +90,12 @@ def test_an_update_leaves_nothing_of_the_old_text(indexed: Indexed) -> None:
     assert {path for _, path, _ in found(indexed, indexed.digester.digest("", OTHER, "c"))} == {"a.py"}
     assert indexed.index.paths(ACME) == {"a.py": indexed.digester.content(OTHER)}
     assert indexed.index.remove(ACME, "a.py")
-    assert dump(indexed.store).keys() <= FIXED_KEYS | {b"cr:next:\x01\x00"}
+    assert dump(indexed.store).keys() <= FIXED_KEYS | {b"cr:{main}:next:\x01\x00"}
 
 
-FIXED_KEYS = {b"cr:stamp", b"cr:version", b"cr:tokens", b"cr:owners", b"cr:owner-ids", b"cr:next-owner"}
+FIXED_KEYS = {
+    b"cr:{main}:" + name for name in (b"stamp", b"version", b"epoch", b"tokens", b"owners", b"owner-ids", b"next-owner")
+} | {mark(shard) for shard in range(SHARDS)}
 
 
 def dump(store: Store) -> dict[bytes, bytes]:
@@ -142,24 +145,24 @@ def test_nothing_is_put_for_an_owner_that_was_forgotten(indexed: Indexed) -> Non
 
 
 def test_a_fingerprint_keeps_a_bounded_number_of_postings(embedded: Indexed) -> None:
-    for number in range(POSTINGS_CAP + 20):
+    for number in range(OWNER_CAP + 20):
         embedded.add(ACME, f"{number}.py", f"{SHORT}\n\nlimit_{number} = {number}\n")
     digest = embedded.digester.digest("", SHORT, "python")
-    hits = embedded.index.lookup(digest.fingerprints.hashes)
-    assert len(hits.which) == POSTINGS_CAP * len(digest.fingerprints)
+    hits = embedded.index.lookup(digest.fingerprints.names)
+    assert len(hits.which) == OWNER_CAP * len(digest.fingerprints)
     # An update keeps its place among them.
     assert embedded.add(ACME, "0.py", f"{SHORT}\n\nlimit = 7\n")
     assert "0.py" in {path for _, path, _ in found(embedded, digest)}
     for path in embedded.index.paths(ACME):
         embedded.index.remove(ACME, path)
-    assert len(embedded.index.lookup(digest.fingerprints.hashes).which) == 0
+    assert len(embedded.index.lookup(digest.fingerprints.names).which) == 0
 
 
 def test_a_reader_sees_one_version_of_a_document_at_a_time(indexed: Indexed) -> None:
     digests = [indexed.digester.digest("a", PYTHON, "python"), indexed.digester.digest("a", OTHER, "c")]
     owner = indexed.index.owner_id(ACME)
     indexed.index.put(owner, digests[0])
-    hashes = np.concatenate([digest.fingerprints.hashes for digest in digests])
+    hashes = np.concatenate([digest.fingerprints.names for digest in digests])
     first, sizes = len(digests[0].fingerprints), set()
     stop = threading.Event()
 
@@ -210,7 +213,7 @@ def every_use(indexed: Indexed) -> list[Callable[[], object]]:
     index, digest = indexed.index, indexed.digester.digest("b.py", JAVA, "java")
     return [
         index.open,
-        lambda: index.lookup(digest.fingerprints.hashes),
+        lambda: index.lookup(digest.fingerprints.names),
         lambda: index.put(b"\x01\x00", digest),
         lambda: index.owner_id(BETA),
         lambda: indexed.check(PYTHON),
@@ -259,27 +262,25 @@ def test_another_key_is_refused(indexed: Indexed, tmp_path: Path) -> None:
 
 
 GARBAGE = {
-    "postings of half a size": ("cr:p:*", b"1234"),
-    "postings of a size and a half": ("cr:p:*", b"123456789012"),
-    "nothing for postings": ("cr:p:*", b""),
-    "postings of nobody": ("cr:p:*", b"\xff" * 8),
-    "a record that is no JSON": ("cr:d:*", b"\xff\x00{"),
-    "a record that is a list": ("cr:d:*", b"[1]"),
-    "a record that is a number": ("cr:d:*", b"7"),
-    "a record without a path": ("cr:d:*", b'{"language": "python", "tokens": 3}'),
-    "a record whose path is a number": ("cr:d:*", b'{"path": 1, "language": "python", "tokens": 3}'),
-    "deep JSON": ("cr:d:*", b"[" * 100_000),
-    "short signatures": ("cr:f:*", b"\x01\x00abc"),
-    "one byte for signatures": ("cr:f:*", b"\x01"),
-    "too many signatures": ("cr:f:*", b"\xff" * 99),
-    "an owner that is none": ("cr:owners", b"nobody"),
-    "an owner that is no text": ("cr:owners", b"\xff\xfe"),
-    "a licence that is none": ("cr:owners", b"license:lib:(("),
-    "a version that is none": ("cr:version", b"many"),
-    "a size that is none": ("cr:tokens", b"1e9"),
-    "a negative size": ("cr:tokens", b"-5"),
-    "a stamp that is none": ("cr:stamp", b"cr"),
-    "an empty stamp": ("cr:stamp", b""),
+    "half an entry": ("cr:{??}:p0:*", b"123456"),
+    "an entry and a half": ("cr:{??}:p0:*", b"1234567890123456"),
+    "nothing for entries": ("cr:{??}:p0:*", b""),
+    "an empty record": ("cr:{main}:d:*", b""),
+    "half a record": ("cr:{main}:d:*", b"\x07\0\0\0\x07"),
+    "a record without a path": ("cr:{main}:d:*", b"\x07\0\0\0\x07\0\0\0\x07\0\0\0\x06python"),
+    "a record whose path is no text": ("cr:{main}:d:*", b"\x07\0\0\0\x07\0\0\0\x07\0\0\0\x06python\xff\xfe\xed"),
+    "a record whose language is no text": ("cr:{main}:d:*", b"\x07\0\0\0\x07\0\0\0\x07\0\0\0\x02\xff\xfea.py"),
+    "a long record": ("cr:{main}:d:*", b"\xff" * 100_000),
+    "no list of buckets": ("cr:{main}:s0:*", b""),
+    "a journal that is none": ("cr:{main}:pending", b"abc"),
+    "an owner that is none": ("cr:{main}:owners", b"nobody"),
+    "an owner that is no text": ("cr:{main}:owners", b"\xff\xfe"),
+    "a licence that is none": ("cr:{main}:owners", b"license:lib:(("),
+    "a version that is none": ("cr:{main}:version", b"many"),
+    "a size that is none": ("cr:{main}:tokens", b"1e9"),
+    "a negative size": ("cr:{main}:tokens", b"-5"),
+    "a stamp that is none": ("cr:{main}:stamp", b"cr"),
+    "an empty stamp": ("cr:{main}:stamp", b""),
 }
 
 
@@ -308,39 +309,34 @@ def outcome(indexed: Indexed) -> str:
         return "refused"
 
 
-@pytest.mark.parametrize(
-    "pattern", ["cr:d:*", "cr:f:*", "cr:s:*", "cr:owners", "cr:owner-ids", "cr:paths:*", "cr:version"]
-)
+@pytest.mark.parametrize("pattern", ["d:*", "s0:*", "owners", "owner-ids", "paths:*", "version", "epoch"])
 def test_keys_that_are_lost_let_nothing_out(embedded: Indexed, pattern: str) -> None:
     embedded.add(ACME, "a.py", PYTHON)
-    embedded.store.writer.delete(*embedded.store.writer.scan_iter(match=pattern))
+    embedded.store.writer.delete(*embedded.store.writer.scan_iter(match="cr:{main}:" + pattern))
     embedded.guard = Guard(Index(embedded.store, KEY, embedded.home), embedded.digester)
     assert outcome(embedded) in ("block", "refused")
 
 
 def test_a_key_of_another_type_is_refused(indexed: Indexed) -> None:
     indexed.add(ACME, "a.py", PYTHON)
-    for key in list(indexed.store.writer.scan_iter(match="cr:p:*")):
-        indexed.store.writer.set(key, b"no hash")
-    with pytest.raises(StoreUnavailableError, match="WRONGTYPE"):
+    for key in list(indexed.store.writer.scan_iter(match="cr:{??}:p0:*")):
+        indexed.store.writer.delete(key)
+        indexed.store.writer.hset(key, "no", "bucket")
+    with pytest.raises(StoreUnavailableError, match="a bucket is none"):
         indexed.check(PYTHON)
 
 
-def test_a_background_is_kept_for_each_syntax(indexed: Indexed) -> None:
-    assert indexed.index.background(Syntax.HASH).tokens == 0
-    indexed.index.put_background(Syntax.HASH, Background.train([["I", "=", "N"]]))
-    assert indexed.index.background(Syntax.HASH).tokens == 3
-    assert indexed.index.background(Syntax.SLASH).tokens == 0
-    indexed.store.writer.set("cr:background:slash", b"\x80\x04pickle")
-    with pytest.raises(StoreMismatchError, match="cleanroom index commons"):
-        indexed.index.background(Syntax.SLASH)
+def test_who_is_wholly_indexed_is_remembered(indexed: Indexed) -> None:
+    assert indexed.index.completed() == []
+    indexed.index.complete(ACME)
+    assert indexed.index.completed() == [str(ACME)]
 
 
 def test_no_word_of_the_code_is_stored(indexed: Indexed) -> None:
     words: set[str] = set()
     for language, text in SAMPLES.items():
         indexed.add(ACME, f"{language}.txt", text, language)
-        words |= {word for word in indexed.digester.probes(text, language)[0].stream.exact if len(word) > 4}
+        words |= {word for word in exact(indexed.digester.probes(text, language)[0].stream) if len(word) > 4}
     assert {"accounts", "journal", '"amount must be positive: %r', "getOrDefault"} <= words
     kept = b"\x00".join(contents(indexed.store)).lower()
     for word in words - set(SAMPLES):

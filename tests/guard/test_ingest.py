@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -162,6 +163,52 @@ def test_a_file_that_turned_into_something_else_stays(address: IndexAddress, tre
     report = ingest(address, tree, jobs=1, prune=True)
     assert report.skipped[SkipReason.UNREADABLE] == 1
     assert blocked(address, PYTHON) == "project/ledger.py"
+
+
+@pytest.mark.parametrize("now", [b"x = 1\n" * 100_000, b"# \xe4\n"], ids=["over-large", "undecodable"])
+def test_what_can_no_longer_be_read_stays_protected(address: IndexAddress, tree: Tree, now: bytes) -> None:
+    ingest(address, tree, jobs=1)
+    write(tree.root / "ledger.py", now)
+    assert ingest(address, tree, jobs=1, prune=True).removed == 0
+    assert blocked(address, PYTHON) == "project/ledger.py"
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other(address: IndexAddress, tree: Tree) -> None:
+    write(tree.root / "ledger.pyx", UNRELATED)
+    write(tree.root / "ledger.pyi", GO)
+    ingest(address, tree, jobs=1)
+    write(tree.root / "ledger.py", b"# \xe4\n")
+    (tree.root / "ledger.pyi").unlink()
+    assert ingest(address, tree, jobs=1, prune=True).removed == 1
+
+
+def test_trees_of_one_name_are_kept_apart_by_another(address: IndexAddress, tree: Tree, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "project"
+    write(other / "ledger.py", UNRELATED)
+    ingest(address, tree, jobs=1)
+    ingest(address, Tree(other, ACME, name="second"), jobs=1, prune=True)
+    assert paths(address) == {"project/ledger.py", "project/deep/router.java", "second/ledger.py"}
+    write(other / "alone.go", GO)
+    ingest(address, Tree(other / "alone.go", ACME, name="third"), jobs=1, prune=True)
+    assert "third/alone.go" in paths(address)
+    (other / "ledger.py").unlink()
+    assert ingest(address, Tree(other, ACME, name="second"), jobs=1, prune=True).removed == 1
+    assert paths(address) == {"project/ledger.py", "project/deep/router.java", "second/alone.go", "third/alone.go"}
+
+
+def test_what_has_a_time_to_live_is_withdrawn_after_it(address: IndexAddress, tree: Tree) -> None:
+    ingest(address, tree, jobs=1, ttl=3600)
+    with address.opened() as (index, _):
+        (end,) = index.expiries().values()
+        assert 3500 < end - time.time() <= 3600
+        assert statistics(index).owners[0].expires == end
+        index.expire(ACME, time.time() - 1)
+    assert blocked(address, PYTHON) is None
+    ingest(address, Tree(tree.root, BETA), jobs=1)
+    assert paths(address) == set()
+    with address.opened() as (index, _):
+        assert index.owners() == [BETA]
+        assert verify(index).sound
 
 
 class StopError(Exception):

@@ -50,6 +50,7 @@ def test_an_index_is_counted_by_owner(store: Store, home: Path) -> None:
         "documents": 1,
         "tokens": sizes[2][0],
         "fragments": sizes[2][1],
+        "expires": None,
     }
     assert told["documents"] == 4
     assert told["index_id"] == numbers.index_id
@@ -70,10 +71,10 @@ def test_damage_does_not_keep_the_rest_from_being_counted(embedded_store: Store,
     for number in range(4):
         indexed.add(ACME, f"{number}.py", f"{PYTHON}\nnumber = {number}\n")
     whole = statistics(indexed.index)
-    records = sorted(embedded_store.writer.scan_iter(match="cr:d:*"))
+    records = sorted(embedded_store.writer.scan_iter(match="cr:{main}:d:*"))
     embedded_store.writer.delete(records[0])
     embedded_store.writer.set(records[1], b"[")
-    embedded_store.writer.set(records[2], b'["tokens"]')
+    embedded_store.writer.set(records[2], b"\x07\0\0\0")
     damaged = statistics(indexed.index)
     assert damaged.documents == 4
     assert damaged.tokens == whole.tokens / 4
