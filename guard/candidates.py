@@ -7,37 +7,44 @@ is no secret either. Knows neither settings nor the ledger.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from guard.alignment import RUNS_A_DOCUMENT, Alignment, Chain, Mask, Seeds
-from guard.fingerprint import W
+from guard.alignment import Alignment, Chain, Seeds
+from guard.chaining import RUNS_A_DOCUMENT, Mask
 from guard.index import owner_number
-from guard.minhash import FRAGMENT, similarity
-from guard.rarity import literal_bits, without_prose
+from guard.rarity import information, literal_information, without_prose
+from guard.significance import Significance
 from guard.types import Action, MatchKind, Owner, OwnerKind
+from guard.winnowing import W
 
 if TYPE_CHECKING:
+    from guard.background import Background
     from guard.digest import Probe
-    from guard.index import DocumentId, DocumentRecord, Hits, Index
+    from guard.index import DocumentId, Hits, Index
     from guard.policy import Viewpoint
-    from guard.rarity import Background, Bits
+    from guard.rarity import Bits
 
-EXONERATING_BITS = 40.0
+EXONERATING_BITS = 25.0
 """A chain in commons or the caller's own code worth this much takes its tokens out of account."""
 ADDED_BITS = 10.0
 """What the generation itself must add to a match: text that stands in the prompt alone never triggers one."""
 ADDED_TOKENS = 5
-REORDERED_SIMILARITY = 0.75
-"""Estimated Jaccard similarity from which a fragment counts as a reordered copy."""
-REORDERED_BANDS = 2
-"""Bands that it shares: one is most often chance, and 98 of 100 fragments of that similarity share two of 16. Whatever
-has fewer costs no second question to the store."""
-REORDERED_BITS = 60.0
-"""Bits that a reordered copy needs beyond an aligned one: a bag of tokens says less than their order."""
+COVERED_TOKENS = 26
+"""Tokens that a match must cover: two thirds of the smallest copy that is to be found."""
+VERBATIM_TOKENS = 34
+"""Tokens that agree to the letter, in one chain, from which VERBATIM_SHARE of the bits is enough: the smallest copy
+that is to be found has 40, of which the fingerprints at its edges may leave out six."""
+VERBATIM_SHARE = 0.85
+SUSPICIOUS_SHARE = 0.7
+"""Share of the bits of a match from which a second, closer look is worth its time."""
+REORDERED_BITS = 10.0
+"""Bits that a reordered copy needs beyond an aligned one: which part of the document it came from is free to choose."""
+BAND_BITS = 8.0
+"""What a shared MinHash band tells of a reordered copy."""
+BANDS_THAT_COUNT = 3
 _WHOLE = 0.95
 
 
@@ -52,9 +59,9 @@ class Candidate:
     first: int
     last: int
     covered: int
-    evidence: str
-    fragment: tuple[int, int] | None = None
-    """For a reordered copy: row of the query's fragment, start of the document's."""
+    bits: float
+    expected: float
+    reordered: bool = False
 
     @property
     def tokens(self) -> int:
@@ -66,14 +73,11 @@ class Candidate:
         """Share of them that stands in the document."""
         return self.covered / self.tokens
 
-    def confirmed_by(self, record: DocumentRecord) -> bool:
-        """Whether the document's own record bears it out: for a reordered copy, its signature."""
-        if self.fragment is None:
-            return True
-        row, start = self.fragment
-        signature = self.probe.fragments.signatures[row]
-        rows = np.flatnonzero(record.starts == start)
-        return bool(len(rows)) and similarity(signature, record.signatures[rows[0]]) >= REORDERED_SIMILARITY
+    @property
+    def evidence(self) -> str:
+        """Why it is one, in words."""
+        order = "the same statements in another order, " if self.reordered else ""
+        return f"{order}{self.bits:.0f} bits of evidence ({self.expected:.0e} such matches expected by chance)"
 
     def characters(self, boundary: int, length: int) -> tuple[int, int]:
         """The span in the generation, which begins at character `boundary` of the query.
@@ -82,14 +86,14 @@ class Candidate:
         of winnowing), and what is kept in front of it must be clean.
         """
         stream = self.probe.stream
-        start = stream.starts[max(0, self.first - (W - 1))] - boundary
-        return max(0, start), min(length, max(0, stream.ends[self.last] - boundary))
+        start = int(stream.starts[max(0, self.first - (W - 1))]) - boundary
+        return max(0, start), min(length, max(0, int(stream.ends[self.last]) - boundary))
 
 
 class Examination:
     """One stream of one query beside everything the index holds of it."""
 
-    def __init__(self, probe: Probe, hits: Hits, background: Background, *, boundary: int) -> None:
+    def __init__(self, probe: Probe, hits: Hits, backgrounds: tuple[Background, ...], *, boundary: int) -> None:
         self._probe = probe
         prints = probe.fingerprints
         aligned = hits.which < len(prints)
@@ -98,71 +102,110 @@ class Examination:
             queries=prints.positions[which].astype(np.int64),
             documents=hits.documents[aligned],
             positions=hits.positions[aligned],
-            exact=prints.exact[which],
+            exact=prints.agreement[which] == hits.agreement[aligned],
         )
         self._alignment = Alignment(seeds, len(probe.stream))
-        self._band_rows = (hits.which[~aligned] - len(prints)) // max(1, probe.fragments.bands.shape[1])
-        self._band_documents = hits.documents[~aligned]
-        self._band_positions = hits.positions[~aligned]
-        bits = background.bits(probe.stream)
-        self._bits = without_prose(bits, probe.stream) if probe.prose else bits
-        self._literal = literal_bits(probe.stream)
-        self._added = np.array(probe.stream.ends) > boundary
+        rows = (hits.which[~aligned] - len(prints)) // max(1, probe.fragments.bands.shape[1])
+        self._bands = (hits.documents[~aligned], rows, hits.positions[~aligned])
+        # Which owner each document is of, by its place among the owners' numbers.
+        self._numbers, self._owner_of = np.unique(owner_number(self._alignment.documents), return_inverse=True)
+        self._backgrounds = backgrounds
+        self._added = np.asarray(probe.stream.ends) > boundary
+        self._significance = Significance(len(probe.stream), hits.tokens)
+        self.closest = 0.0
+        """Bits of the best chain that was weighed, of what the caller may not see."""
 
-    def candidates(self, index: Index, view: Viewpoint, threshold: float) -> list[Candidate]:
-        """What may not pass unseen: candidates for a citation or a block, each worth `threshold` bits or more."""
+    def candidates(self, index: Index, view: Viewpoint) -> list[Candidate]:
+        """What may not pass unseen: candidates for a citation or a block, each of them significant."""
+        if not len(self._alignment.documents):
+            return []
         owners = self._owners(index)
         allowed = {number for number, owner in owners.items() if view.action(owner) is Action.ALLOW}
         denied = owners.keys() - allowed
-        if not denied:
+        if not denied or not self._may_tell(denied):
             return []
+        stream = self._probe.stream
+        known = information(stream, self._backgrounds)
+        bits = without_prose(known, stream) if self._probe.prose else known
+        weights = bits, literal_information(stream, self._backgrounds)
         licensed = {number for number in denied if owners[number].kind is OwnerKind.LICENSED}
         private = denied - licensed
-        bits, literal = self._set_aside(self._held_by(allowed), self._bits, self._literal)
-        found = self._significant(self._held_by(licensed), bits, literal, threshold)
+        left = self._set_aside(self._held_by(allowed), weights, weights)
+        found = self._significant(owners, licensed, allowed, left)
         if private:
-            bits, public_literal = self._set_aside(self._held_by(licensed), bits, literal)
-            found += self._significant(self._held_by(private), bits, public_literal, threshold)
-        aligned = [self._aligned(chain, owners[owner_number(chain.document)]) for chain in found]
-        return aligned + self._reordered({number: owners[number] for number in denied}, found, bits, threshold)
+            left = self._set_aside(self._held_by(licensed), weights, left)
+            found += self._significant(owners, private, allowed | licensed, left)
+        return found
+
+    def suspicious(self) -> bool:
+        """Whether a closer look could find what this one did not."""
+        return self.closest >= SUSPICIOUS_SHARE * self._significance.threshold
+
+    def _may_tell(self, numbers: set[int]) -> bool:
+        """Whether anything of these owners could be worth a match or a closer look: one seed alone never is."""
+        return bool((self._held_by(numbers) & (self._alignment.counts > 1)).any())
 
     def _owners(self, index: Index) -> dict[int, Owner]:
-        """Everyone who holds a document that shares a fingerprint or a band, by number."""
-        numbers = np.unique(owner_number(np.concatenate([self._alignment.documents, self._band_documents])))
-        return {number: index.owner(number) for number in numbers.tolist()}
+        """Everyone who holds a document that shares a fingerprint, by number."""
+        return {number: index.owner(number) for number in self._numbers.tolist()}
 
     def _held_by(self, numbers: set[int]) -> Mask:
         """Which of the alignment's documents belong to these owners."""
-        return np.isin(owner_number(self._alignment.documents), list(numbers))
+        held = np.array([number in numbers for number in self._numbers.tolist()], dtype=np.bool_)
+        return held[self._owner_of]
 
-    def _set_aside(self, documents: Mask, bits: Bits, literal: Bits) -> tuple[Bits, Bits]:
-        """What the tokens tell once those that stand in these documents tell nothing."""
-        bits, literal = bits.copy(), literal.copy()
-        for chain in self._alignment.chains(
-            documents, self._bits, self._literal, EXONERATING_BITS, most=RUNS_A_DOCUMENT
-        ):
-            bits[chain.covered] = 0.0
-            literal[chain.exact] = 0.0
+    def _set_aside(self, documents: Mask, weights: tuple[Bits, Bits], left: tuple[Bits, Bits]) -> tuple[Bits, Bits]:
+        """What is left of what the tokens tell once those that stand in these documents tell nothing.
+
+        Chains of one document do not overlap, so what one of them passed over is asked for again: afterwards nothing
+        is left by which one of these documents, or another one with the same text, could be accused.
+        """
+        bits, literal = left[0].copy(), left[1].copy()
+        chains = self._alignment.chains(documents, *weights, EXONERATING_BITS, most=RUNS_A_DOCUMENT)
+        while chains:
+            for chain in chains:
+                bits[chain.covered] = 0.0
+                literal[chain.covered] = 0.0
+            chains = self._alignment.chains(documents, bits, literal, EXONERATING_BITS, most=RUNS_A_DOCUMENT)
         return bits, literal
 
-    def _significant(self, documents: Mask, bits: Bits, literal: Bits, threshold: float) -> list[Chain]:
-        chains = self._alignment.chains(documents, bits, literal, threshold)
-        return [chain for chain in chains if self._adds(chain, bits, literal, threshold)]
+    def _significant(
+        self, owners: dict[int, Owner], numbers: set[int], excused: set[int], left: tuple[Bits, Bits]
+    ) -> list[Candidate]:
+        """What of these owners' documents is a copy; `excused`: whose code may be seen, or is told of already."""
+        documents = self._held_by(numbers) & (self._alignment.counts > 1)
+        floor = min(SUSPICIOUS_SHARE, VERBATIM_SHARE) * self._significance.threshold
+        chains = self._alignment.chains(documents, *left, floor)
+        self.closest = max([self.closest, *(chain.bits for chain in chains)])
+        strong = [chain for chain in chains if self._suffices(chain) and self._adds(chain, *left)]
+        found = [self._aligned(chain, owners[owner_number(chain.document)]) for chain in strong]
+        strong_documents = [chain.document for chain in strong]
+        rest = documents & ~np.isin(self._alignment.documents, strong_documents) if strong else documents
+        return found + self._reordered(owners, rest, self._held_by(excused), left)
 
-    def _adds(self, chain: Chain, bits: Bits, literal: Bits, threshold: float) -> bool:
-        """Whether the generation itself, not the prompt before it, has its share in a match.
+    def _suffices(self, chain: Chain) -> bool:
+        """Whether there is enough of the chain: in bits, or to the letter."""
+        threshold = self._significance.threshold
+        if chain.bits >= threshold:
+            return int(chain.covered.sum()) >= COVERED_TOKENS
+        return chain.bits >= VERBATIM_SHARE * threshold and int(chain.exact.sum()) >= VERBATIM_TOKENS
 
-        Where the prompt alone is a significant copy, that share may be a single token: whoever draws code out a few
-        tokens at a time has the rest of it in the prompt.
+    def _adds(self, chain: Chain, bits: Bits, literal: Bits) -> bool:
+        """Whether the generation's own tokens are part of what makes the match.
+
+        Either its share tells something by itself, or what stands in the prompt would be no match without it; in the
+        second case that share may be a single token: whoever draws code out a few tokens at a time has the rest of it
+        in the prompt.
         """
         new = chain.covered & self._added
         count, worth = int(new.sum()), float(bits[new].sum() + literal[chain.exact & self._added].sum())
-        return (count >= ADDED_TOKENS and worth >= ADDED_BITS) or (count > 0 and chain.bits - worth >= threshold)
+        alone = chain.bits - worth < self._significance.threshold
+        return (count >= ADDED_TOKENS and worth >= ADDED_BITS) or (count > 0 and not alone)
 
     def _aligned(self, chain: Chain, owner: Owner) -> Candidate:
         covered, span = int(chain.covered.sum()), chain.end - chain.start
         kind = MatchKind.NEAR
-        if covered >= _WHOLE * span and len({run.diagonal for run in chain.runs}) == 1:
+        if covered >= _WHOLE * span and chain.diagonals == 1:
             kind = MatchKind.EXACT if int(chain.exact.sum()) >= _WHOLE * span else MatchKind.RENAMED
         return Candidate(
             document=chain.document,
@@ -172,46 +215,64 @@ class Examination:
             first=chain.start,
             last=chain.end - 1,
             covered=covered,
-            evidence=f"{chain.bits:.0f} bits of evidence",
+            bits=chain.bits,
+            expected=self._significance.expected(chain.bits),
         )
 
     def _reordered(
-        self, owners: dict[int, Owner], aligned: list[Chain], bits: Bits, threshold: float
+        self, owners: dict[int, Owner], documents: Mask, excused: Mask, left: tuple[Bits, Bits]
     ) -> list[Candidate]:
-        """Fragments that share bands with a document of these owners in which no alignment was found."""
-        held = np.isin(owner_number(self._band_documents), list(owners))
-        held &= ~np.isin(self._band_documents, [chain.document for chain in aligned])
-        held &= self._tells(bits, threshold)[self._band_rows]
-        columns = (self._band_rows[held], self._band_documents[held], self._band_positions[held])
-        shared = Counter(zip(*(column.tolist() for column in columns), strict=True))
-        return [
-            self._shuffled(row, document, position, owners[owner_number(document)])
-            for (row, document, position), bands in shared.items()
-            if bands >= REORDERED_BANDS
-        ]
+        """Documents that hold enough of the query in whatever order, where the generation's share is half of it.
 
-    def _shuffled(self, row: int, document: DocumentId, position: int, owner: Owner) -> Candidate:
-        fragments = self._probe.fragments
-        start, end = int(fragments.starts[row]), int(fragments.ends[row])
-        return Candidate(
-            document=document,
-            owner=owner,
-            probe=self._probe,
-            kind=MatchKind.NEAR,
-            first=start,
-            last=end - 1,
-            covered=round(REORDERED_SIMILARITY * (end - start)),
-            evidence="the same statements in another order",
-            fragment=(row, position),
-        )
+        What a document that may be seen holds as much of excuses whatever of the query it covers.
+        """
+        best, accused = self._scattered(documents, left)
+        excuses = self._scattered(excused, left)[1] if accused else []
+        if excuses:
+            among = np.zeros(len(excused), dtype=np.bool_)
+            among[[row for row, *_ in excuses]] = True
+            covered = self._alignment.scattered(among, *left)[2]
+            left = np.where(covered, 0.0, left[0]), np.where(covered, 0.0, left[1])
+            best, accused = self._scattered(documents, left)
+        self.closest = max(self.closest, best)
+        found = []
+        for row, bits, (first, end, held) in accused:
+            if held < COVERED_TOKENS or 2 * int(self._added[first:end].sum()) < end - first:
+                continue
+            document = int(self._alignment.documents[row])
+            found.append(
+                Candidate(
+                    document=document,
+                    owner=owners[owner_number(document)],
+                    probe=self._probe,
+                    kind=MatchKind.NEAR,
+                    first=first,
+                    last=end - 1,
+                    covered=held,
+                    bits=bits,
+                    expected=self._significance.expected(bits - REORDERED_BITS),
+                    reordered=True,
+                )
+            )
+        return found
 
-    def _tells(self, bits: Bits, threshold: float) -> Mask:
-        """Which of the query's fragments would be worth enough if they were reordered copies; shape (fragments,)."""
-        fragments = self._probe.fragments
-        total = np.concatenate([[0.0], np.cumsum(bits)])
-        added = np.concatenate([[0], np.cumsum(self._added)])
-        worth = total[fragments.ends] - total[fragments.starts]
-        new = added[fragments.ends] - added[fragments.starts]
-        half = np.minimum(FRAGMENT, fragments.ends - fragments.starts) / 2
-        tells: Mask = (worth * REORDERED_SIMILARITY >= threshold + REORDERED_BITS) & (new >= half)
-        return tells
+    def _scattered(self, documents: Mask, left: tuple[Bits, Bits]) -> tuple[float, list[tuple[int, float, list[int]]]]:
+        """What runs of one document are worth at most, and the documents in which that is a match: row, bits, span."""
+        worth, spans, _ = self._alignment.scattered(documents, *left)
+        least = self._significance.threshold + REORDERED_BITS
+        found = []
+        for row in np.flatnonzero(worth >= least - BAND_BITS * BANDS_THAT_COUNT).tolist():
+            bands = min(BANDS_THAT_COUNT, self._shared_bands(int(self._alignment.documents[row])))
+            bits = float(worth[row]) + BAND_BITS * bands
+            if bits >= least:
+                found.append((row, bits, spans[row].tolist()))
+        return float(worth.max(initial=0.0)), found
+
+    def _shared_bands(self, document: DocumentId) -> int:
+        """The most bands that one fragment of the query shares with one of the document."""
+        documents, rows, positions = self._bands
+        mine = documents == document
+        if not mine.any():
+            return 0
+        _, counts = np.unique(rows[mine] * (1 << 16) + positions[mine], return_counts=True)
+        return int(counts.max())

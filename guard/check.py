@@ -1,12 +1,13 @@
 """The check: one text in, one decision out.
 
-text -> tokens -> fingerprints -> index (one round trip) -> alignment -> what the caller may see -> decision. Knows no
-HTTP, no model and no accounts. Whatever it cannot answer it raises as a RefusalError.
+text -> tokens -> fingerprints -> index (one round trip) -> alignment -> what the caller may see -> decision. Where that
+finds something that is not quite a match, the index is asked once more, for every run of tokens instead of the winnowed
+ones: winnowing keeps different runs at the edges of what two texts share. Knows no HTTP, no model and no accounts.
+Whatever it cannot answer it raises as a RefusalError.
 """
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -14,23 +15,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from guard import digest
+from guard.alignment import Alignment, Seeds
+from guard.background import backgrounds_for
 from guard.candidates import Candidate, Examination
+from guard.digest import Digester
 from guard.errors import StoreUnavailableError
 from guard.licenses import LicensePolicy
 from guard.policy import Viewpoint, strictest
+from guard.rarity import information, literal_information
+from guard.secret import KEY_BYTES, IndexKey
 from guard.types import Action, Decision, Match, MatchKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guard.digest import Digester, Probe
+    from guard.digest import Probe
     from guard.index import DocumentId, DocumentRecord, Hits, Index
-    from guard.rarity import Background
-    from guard.tokens import Syntax
 
-SIGNIFICANT_BITS = 34.0
-"""Bits beyond log2 of the indexed tokens that make a match significant: 2**-34 chance matches a query token, the bound
-of Karlin & Altschul 1990 under which a thousand times more code raises the threshold by ten bits."""
 PREFIX_CHARACTERS = 8_000
 LOOKUPS = 3
 """Tries to see one state of the index: a document that is being replaced has new postings at the next look."""
@@ -56,7 +58,6 @@ class Guard:
         self._index = index
         self._digester = digester
         self._prefix_characters = prefix_characters
-        self._backgrounds: dict[Syntax, tuple[int, Background]] = {}
 
     def ready(self) -> None:
         """Raise a RefusalError unless a check could be answered now."""
@@ -73,8 +74,7 @@ class Guard:
         probes = self._digester.probes(prefix + query.text, query.language)
         view = Viewpoint(query.caller, query.policy)
         for _ in range(LOOKUPS):
-            hits = self._index.lookup(_names(probes))
-            candidates = self._candidates(probes, hits, view, len(prefix))
+            hits, candidates = self._found(probes, query.language, view, len(prefix))
             records = self._index.records({candidate.document for candidate in candidates})
             if all(candidate.document in records for candidate in candidates):
                 break
@@ -91,24 +91,44 @@ class Guard:
             index_version=hits.version,
         )
 
-    def _candidates(self, probes: tuple[Probe, ...], hits: Hits, view: Viewpoint, boundary: int) -> list[Candidate]:
+    def _found(
+        self, probes: tuple[Probe, ...], language: str | None, view: Viewpoint, boundary: int
+    ) -> tuple[Hits, list[Candidate]]:
+        """The candidates of a first look and, where that is suspicious, of a closer one."""
+        hits, candidates, suspects = self._look(probes, language, view, boundary)
+        if not candidates and suspects:
+            closer = tuple(self._digester.closer(probe) for probe in suspects)
+            hits, candidates, _ = self._look(closer, language, view, boundary)
+        return hits, candidates
+
+    def _look(
+        self, probes: tuple[Probe, ...], language: str | None, view: Viewpoint, boundary: int
+    ) -> tuple[Hits, list[Candidate], tuple[Probe, ...]]:
+        """One round trip: what it found, and the probes with which a closer look might find something."""
+        hits = self._index.lookup(_names(probes))
         candidates: list[Candidate] = []
+        suspects = []
         for probe, own_hits in zip(probes, _split(probes, hits), strict=True):
-            background = self._background(probe.syntax, hits.version)
-            examination = Examination(probe, own_hits, background, boundary=boundary)
-            candidates += examination.candidates(self._index, view, _threshold(hits.tokens))
-        return candidates
-
-    def _background(self, syntax: Syntax, version: int) -> Background:
-        """The background model; looked for again after a change of the index as long as there is none."""
-        known = self._backgrounds.get(syntax)
-        if known is None or (not known[1].tokens and known[0] != version):
-            known = self._backgrounds[syntax] = (version, self._index.background(syntax))
-        return known[1]
+            backgrounds = backgrounds_for(language, probe.syntax)
+            examination = Examination(probe, own_hits, backgrounds, boundary=boundary)
+            candidates += examination.candidates(self._index, view)
+            if examination.suspicious():
+                suspects.append(probe)
+        return hits, candidates, tuple(suspects)
 
 
-def _threshold(tokens: int) -> float:
-    return SIGNIFICANT_BITS + math.log2(max(tokens, 1))
+def warm() -> None:
+    """Compile, or read from disk, whatever a check needs, so that the first one does not wait for it."""
+    digest.warm()
+    digester = Digester(IndexKey(bytes(KEY_BYTES)))
+    for probe in digester.probes("def f(x):\r\n    return [x, None]\n" * 20, "python"):
+        closer, backgrounds = digester.closer(probe), backgrounds_for("python", probe.syntax)
+        weights = information(probe.stream, backgrounds), literal_information(probe.stream, backgrounds)
+        places = closer.fingerprints.positions.astype(np.int64)
+        seeds = Seeds(places, np.zeros_like(places), places, np.ones(len(places), dtype=np.bool_))
+        alignment, every = Alignment(seeds, len(probe.stream)), np.ones(1, dtype=np.bool_)
+        alignment.chains(every, *weights, 0.0)
+        alignment.scattered(every, *weights)
 
 
 def _tail(prefix: str, limit: int) -> str:
@@ -120,7 +140,7 @@ def _tail(prefix: str, limit: int) -> str:
 
 
 def _names(probes: tuple[Probe, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    parts = [part for probe in probes for part in (probe.fingerprints.hashes, probe.fragments.bands.ravel())]
+    parts = [part for probe in probes for part in (probe.fingerprints.names, probe.fragments.bands.ravel())]
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
 
 
@@ -135,7 +155,7 @@ def _split(probes: tuple[Probe, ...], hits: Hits) -> Iterator[Hits]:
 
 
 def _added(probe: Probe, boundary: int) -> int:
-    return sum(1 for end in probe.stream.ends if end > boundary)
+    return int((probe.stream.ends > boundary).sum())
 
 
 def _matches(
@@ -149,8 +169,6 @@ def _matches(
     matches = []
     for candidate in candidates:
         record = records[candidate.document]
-        if not candidate.confirmed_by(record):
-            continue
         span = candidate.characters(boundary, length)
         matches.append(
             Match(

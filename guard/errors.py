@@ -32,6 +32,10 @@ class EmbeddedStoreError(StoreUnavailableError):
     """The embedded Valkey server is missing or did not start."""
 
 
+class BackgroundError(RefusalError):
+    """A background model is missing or damaged: nothing says how ordinary a run of tokens is."""
+
+
 class SecretError(GuardError):
     """The index key is missing, malformed or readable by others."""
 
@@ -50,3 +54,7 @@ class LicenseError(GuardError):
 
 class OwnerError(GuardError):
     """An owner (organization, licensed corpus or commons) is unknown or badly named."""
+
+
+class WireError(GuardError):
+    """Bytes that should be digests are none."""

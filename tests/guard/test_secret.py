@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.errors import SecretError, StoreMismatchError
-from guard.secret import IndexKey, bind_index, bound_index, load_index_key
+from guard.secret import (
+    IndexKey,
+    bind_index,
+    bound_index,
+    load_index_key,
+    read_index_key,
+    take_next_key,
+    write_index_key,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +38,41 @@ def test_subkeys_differ_by_purpose_and_key(secret: bytes, one: bytes, other: byt
     flipped = IndexKey(bytes([secret[0] ^ 1]) + secret[1:])
     assert flipped.derive(one) != key.derive(one)
     assert flipped.check != key.check
+
+
+@given(secrets_, purposes)
+def test_a_rotation_changes_the_store_part_alone(secret: bytes, purpose: bytes) -> None:
+    key = IndexKey(secret)
+    # A key of one part is both parts; indexes that were made before rotations existed go on with it.
+    assert key.store == key.derive(b"store")
+    assert key.check == key.derive(b"check")[:16].hex()
+    one = key.rotated()
+    other = one.rotated()
+    assert len({each.store for each in (key, one, other)}) == len({each.check for each in (key, one, other)}) == 3
+    assert one.derive(purpose) == other.derive(purpose) == key.derive(purpose)
+    assert key.is_kin(one)
+    assert one.is_kin(other)
+    # The check depends on the content part too.
+    flipped = IndexKey(bytes([one.secret[0] ^ 1]) + one.secret[1:])
+    assert (flipped.check != one.check, flipped.store == one.store, flipped.is_kin(one)) == (True, True, False)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 63, 65, 96])
+def test_a_key_has_one_part_or_two(size: int) -> None:
+    with pytest.raises(SecretError, match=f"not {size}"):
+        IndexKey(bytes(size))
+
+
+def test_a_rotated_key_is_read_from_the_environment_and_from_a_file(home: Path) -> None:
+    key = key_of(HEX).rotated()
+    assert load_index_key(home, key.secret.hex()) == key
+    assert read_index_key(home / "index.key") is None
+    write_index_key(home / "index.key", key)
+    assert load_index_key(home, None) == read_index_key(home / "index.key") == key
+    with pytest.raises(SecretError, match="with another key"):
+        write_index_key(home / "index.key", key_of(HEX))
+    with pytest.raises(SecretError, match="take the place"):
+        take_next_key(home)
 
 
 def test_a_key_shows_itself_nowhere() -> None:
@@ -53,7 +96,7 @@ def test_the_given_value_wins_and_writes_no_file(home: Path) -> None:
     assert not home.exists()
 
 
-@pytest.mark.parametrize("value", ["abc", "0" * 63, "0" * 65, "g" * 64])
+@pytest.mark.parametrize("value", ["abc", "0" * 63, "0" * 65, "0" * 96, "0" * 129, "g" * 64])
 def test_a_malformed_value_is_refused_without_being_shown(home: Path, value: str) -> None:
     with pytest.raises(SecretError, match=r"CLEANROOM_INDEX_KEY.*secrets\.token_hex\(32\)") as caught:
         load_index_key(home, value)

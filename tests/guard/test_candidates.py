@@ -1,0 +1,241 @@
+"""What is taken for a copy: judged through the guard, on texts made for one rule each."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import pairwise, product
+from typing import TYPE_CHECKING
+
+import pytest
+from samples.code import PYTHON, UNRELATED, renamed, without_comments
+from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed
+
+from guard import candidates
+from guard.candidates import COVERED_TOKENS, VERBATIM_TOKENS
+from guard.check import Guard
+from guard.digest import Digester
+from guard.fingerprint import K
+from guard.licenses import LicenseAction, LicenseCategory, LicensePolicy
+from guard.tokens import lex
+from guard.types import Action, MatchKind, Owner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guard.digest import Probe
+    from guard.store import Store
+
+MIT = Owner.licensed("lib", "MIT")
+LARGE = 10**16
+"""Tokens of an index in which nothing that these texts share by chance is a match."""
+_NAMES = ["alpha", "beta", "gamma", "delta", "omega", "node", "item", "entry", "value", "field"]
+_SIGNS = ["+", "-", "*", "/", "//", "%", "@", "<<", ">>", "&", "|", "^", "**", "==", "!=", "<", "is", "and", "or"]
+_SHAPES = ["{} {} {}", "({} {} {})", "{1} ~{0}({2})", "{0}[{2}:]", "{0}({2}, *{0})", "[{0}, {2}]", "{{{0}: {2}}}"]
+_LINES = [
+    "{} = {}",
+    "{}.append({})",
+    "{} += yield {}",
+    "del {}[{}]",
+    "assert {}, {}",
+    "{}[0] = not {}",
+    "return {}, {}",
+]
+
+
+def statements(seed: int, count: int, depth: int = 3) -> list[str]:
+    """Lines that nobody else has written, one statement each; no two of them share a fingerprint."""
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+
+    def expression(depth: int) -> str:
+        if not depth:
+            return rng.choice(_NAMES)
+        return rng.choice(_SHAPES).format(expression(depth - 1), rng.choice(_SIGNS), expression(depth - 1))
+
+    lines: list[str] = []
+    seen: set[tuple[int, ...]] = set()
+    while len(lines) < count:
+        line = rng.choice(_LINES).format(rng.choice(_NAMES), expression(depth))
+        symbols = lex(line, "python").code.symbols.tolist()
+        runs = {tuple(symbols[i : i + K]) for i in range(len(symbols) - K + 1)}
+        if runs and not runs & seen:
+            seen |= runs
+            lines.append(line)
+    return lines
+
+
+def short_statements(seed: int, count: int) -> list[str]:
+    """The same, none of them long enough to be a match."""
+    lines = statements(seed, 3 * count, depth=2)
+    return sorted(lines, key=lambda line: len(lex(line, "python").code))[:count]
+
+
+def text_of(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def turned(lines: list[str], size: int = 1) -> str:
+    """The lines from last to first, in groups of `size`: nothing but a group is in its order."""
+    return text_of([line for i in range(len(lines), 0, -size) for line in lines[max(0, i - size) : i]])
+
+
+def strewn(text: str, every: int) -> str:
+    """The text with another token before every so manieth."""
+    cuts = lex(text, "python").code.starts[every::every].tolist()
+    return "~".join(text[start:end] for start, end in pairwise([0, *cuts, len(text)]))
+
+
+@pytest.fixture
+def indexed(embedded_store: Store, home: Path) -> Indexed:
+    return Indexed(embedded_store, home)
+
+
+class Cursory(Digester):
+    """A digester that never looks closer."""
+
+    def closer(self, probe: Probe) -> Probe:
+        return probe
+
+
+def test_a_closer_look_finds_edited_copies_that_the_first_one_misses(indexed: Indexed) -> None:
+    cursory = Guard(indexed.index, Cursory(KEY))
+    indexed.add(ACME, "steps.py", text_of(statements(1, 60)))
+    thorough, missed = indexed.guard, []
+    for start, count, every in product(range(0, 48, 6), (2, 3, 5), (9, 10, 11)):
+        text = strewn(text_of(statements(1, 60)[start : start + count]), every)
+        indexed.guard = cursory
+        first = indexed.check(text, language="python").action
+        indexed.guard = thorough
+        decision = indexed.check(text, language="python")
+        assert decision.action is Action.BLOCK or first is Action.ALLOW, "what was found stays found"
+        if decision.action is not first:
+            missed.append(text)
+            assert (decision.matches[0].document, decision.matches[0].kind) == ("steps.py", MatchKind.NEAR)
+            assert indexed.check(text, "acme", language="python").action is Action.ALLOW
+    assert missed
+
+
+def test_a_match_covers_enough_tokens(indexed: Indexed) -> None:
+    lines = statements(3, 40)
+    indexed.add(ACME, "steps.py", text_of(lines))
+    shortest = {}
+    for start in range(0, 30, 3):
+        tokens = [token for line in lines[start : start + 9] for token in re.findall(r"\w+|[^\w\s]", line)]
+        for count in range(9, len(tokens)):
+            match = next(iter(indexed.check(" ".join(tokens[:count]), language="python").matches), None)
+            if match:
+                shortest[start] = round(match.tokens * match.similarity)
+                break
+    assert len(shortest) == 10, "every copy is found at last"
+    assert min(shortest.values()) >= COVERED_TOKENS
+
+
+def shortest(indexed: Indexed, text: str) -> int:
+    """Tokens of the shortest beginning of `text` that is blocked."""
+    ends = lex(text, "python").code.ends.tolist()
+    return next(n for n, end in enumerate(ends, 1) if indexed.check(text[:end], language="python").matches)
+
+
+def test_a_larger_index_asks_for_more_evidence(indexed: Indexed) -> None:
+    text = renamed(without_comments(PYTHON[PYTHON.index("    def book") :]))
+    indexed.add(ACME, "ledger.py", PYTHON)
+    needed = []
+    for size in (10**5, 10**9, 10**13):
+        indexed.grow(size)
+        needed.append(shortest(indexed, text))
+    assert needed == sorted(set(needed))
+    reason = indexed.check(text, language="python").matches[0].reason
+    assert re.search(r", \d+ bits of evidence \(\de-\d+ such matches expected by chance\)", reason)
+
+
+def test_what_agrees_to_the_letter_takes_less(indexed: Indexed) -> None:
+    indexed.add(ACME, "ledger.py", PYTHON)
+    indexed.grow(10**13)
+    text = without_comments(PYTHON[PYTHON.index("    def book") :])
+    exact, other = shortest(indexed, text), shortest(indexed, renamed(text))
+    assert VERBATIM_TOKENS <= exact < other
+
+
+def test_commons_that_stand_in_many_places_of_a_text_pass(indexed: Indexed) -> None:
+    lines = statements(5, 12)
+    for owner in (ACME, COMMONS):
+        indexed.add(owner, "steps.py", text_of(lines * 3))
+    for text in (text_of(lines * 2), text_of(lines[6:] + lines[:6] * 4), turned(lines * 3, 3)):
+        assert indexed.check(text, language="python").action is Action.ALLOW
+    indexed.index.remove(COMMONS, "steps.py")
+    assert indexed.check(text_of(lines * 2), language="python").action is Action.BLOCK
+
+
+@pytest.mark.parametrize("owner", [COMMONS, BETA, MIT], ids=str)
+def test_statements_in_another_order_pass_where_the_caller_may_see_them(indexed: Indexed, owner: Owner) -> None:
+    lines = short_statements(6, 80)
+    indexed.add(ACME, "steps.py", text_of(lines))
+    indexed.grow(LARGE)
+    text = turned(lines)
+    match = indexed.check(text, "beta", language="python").matches[0]
+    assert (match.kind, match.document, match.action) == (MatchKind.NEAR, "steps.py", Action.BLOCK)
+    assert "the same statements in another order" in match.reason
+    indexed.add(owner, "public.py", text_of(lines))
+    decision = indexed.check(text, "beta", language="python")
+    if owner is MIT:
+        assert {(match.owner, match.action) for match in decision.matches} == {(MIT, Action.CITE)}
+        allowing = LicensePolicy.of({LicenseCategory.PERMISSIVE: LicenseAction.ALLOW})
+        assert indexed.check(text, "beta", language="python", policy=allowing).action is Action.ALLOW
+    else:
+        assert decision.action is Action.ALLOW
+    assert indexed.check(text, "acme", language="python").action is Action.ALLOW
+    assert (indexed.check(text, "gamma", language="python").action is Action.BLOCK) == (owner is BETA)
+
+
+def test_what_excuses_one_document_excuses_no_other(indexed: Indexed) -> None:
+    secret, public = short_statements(8, 160)[::2], short_statements(8, 160)[1::2]
+    indexed.add(ACME, "secret.py", text_of(secret))
+    for owner in (ACME, COMMONS):
+        indexed.add(owner, "public.py", text_of(public))
+    indexed.grow(LARGE)
+    assert indexed.check(turned(public), language="python").action is Action.ALLOW
+    decision = indexed.check(turned(public) + turned(secret), language="python")
+    assert {match.document for match in decision.matches} == {"secret.py"}
+
+
+def test_statements_of_the_prompt_in_another_order_trigger_nothing(indexed: Indexed) -> None:
+    lines = short_statements(10, 80)
+    indexed.add(ACME, "steps.py", text_of(lines))
+    indexed.grow(LARGE)
+    text = turned(lines)
+    assert indexed.check(text, language="python").matches
+    assert not indexed.check(UNRELATED, language="python", prefix=text).matches
+    # Less than half of it is the generation's: what a person goes on writing is theirs.
+    rows = text.splitlines(keepends=True)
+    assert not indexed.check("".join(rows[60:]), language="python", prefix="".join(rows[:60])).matches
+
+
+def test_licensed_code_that_is_commons_needs_no_citation(indexed: Indexed) -> None:
+    indexed.add(MIT, "ledger.py", PYTHON)
+    assert indexed.check(PYTHON).action is Action.CITE
+    indexed.add(COMMONS, "ledger.py", PYTHON)
+    assert indexed.check(PYTHON).action is Action.ALLOW
+
+
+def test_of_private_code_that_is_half_public_the_other_half_is_secret(indexed: Indexed) -> None:
+    lines = statements(11, 60)
+    indexed.add(ACME, "steps.py", text_of(lines))
+    indexed.add(MIT, "half.py", text_of(lines[:30]))
+    indexed.grow(LARGE)
+    public, secret = (indexed.check(text_of(half), language="python") for half in (lines[:30], lines[30:]))
+    assert {match.owner for match in public.matches} == {MIT}
+    assert {match.owner for match in secret.matches} == {ACME}
+    both = indexed.check(text_of(lines), language="python")
+    assert {(match.owner, match.action) for match in both.matches} == {(MIT, Action.CITE), (ACME, Action.BLOCK)}
+
+
+def test_one_shared_run_tells_nothing(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = statements(12, 1)[0]
+    code = lex(text, "python").code
+    indexed.add(ACME, "steps.py", text)
+    monkeypatch.setattr(candidates, "information", lambda *_: pytest.fail("weighed"))
+    runs = [tuple(code.symbols[at : at + K].tolist()) for at in range(len(code) - K)]
+    once = [at for at, run in enumerate(runs) if runs.count(run) == 1]
+    assert once
+    for at in once:
+        assert indexed.check(text[code.starts[at] : code.starts[at + K]], language="python").action is Action.ALLOW
