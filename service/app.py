@@ -1,6 +1,6 @@
 """The web application: routes, boundary and the engine's life, put together from the parts of a service.
 
-Opens nothing but the engine; knows no settings but the size of a body.
+Opens nothing but the engine; knows no settings but the sizes of bodies.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import structlog
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from service.errors import ServiceError
 from service.parts import Services
 from service.pipeline import Pipeline
-from service.routes import completions, health, models
+from service.routes import completions, health, index, models
 from service.routes.boundary import Boundary
 from service.routes.failures import add_handlers
 
@@ -42,10 +43,12 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.pipeline = Pipeline(services)
     app.state.started = int(time.time())
+    app.state.index_limiter = CapacityLimiter(index.WORKERS)
     app.state.startup_error = None
-    app.add_middleware(Boundary, max_body_bytes=services.settings.max_body_bytes)
+    other_limits = {index.DOCUMENTS: services.settings.max_index_bytes}
+    app.add_middleware(Boundary, max_body_bytes=services.settings.max_body_bytes, other_limits=other_limits)
     add_handlers(app)
-    for part in (completions, models, health):
+    for part in (completions, models, index, health):
         app.include_router(part.router)
     return app
 

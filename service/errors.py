@@ -120,3 +120,27 @@ class AccountsUnavailableError(ServiceError):
     status = 503
     code = "accounts_unavailable"
     public = "API keys cannot be checked at present: retry later, or ask your administrator"
+
+
+class IndexUnavailableError(ServiceError):
+    """The index cannot be listed or written now."""
+
+    status = 503
+    type = "index_unavailable"
+    code = "index_unavailable"
+    public = "the index cannot be reached or written at present: retry later, or ask your administrator"
+
+
+class IndexMismatchError(ServiceError):
+    """Fingerprints of another key, scheme or schema than the index's, which no check would find."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "index_mismatch"
+    remedy = "use the consortium's index key (CLEANROOM_INDEX_KEY or index.key) and the server's version of Cleanroom"
+
+
+class RemoteError(ServiceError):
+    """A Cleanroom server that is asked over HTTP does not answer, or refuses."""
+
+    code = "remote_error"

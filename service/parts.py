@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from guard.ledger import LedgerRecord
     from guard.types import Decision
     from service.accounts import Accounts
+    from service.documents import Documents
     from service.engines.protocol import Engine
     from service.settings import Settings
 
@@ -45,4 +46,6 @@ class Services:
     engine: Engine
     guard: Checker
     ledger: Recorder
+    documents: Documents | None = None
+    """What organizations may do with their own documents over HTTP; without it, nothing."""
     counters: Counters = field(default_factory=Counters)

@@ -35,10 +35,20 @@ class Settings(BaseSettings):
         description="Directory of everything that Cleanroom keeps: index key, embedded store, ledger, models.",
     )
     redis_url: str | None = Field(
-        None, repr=False, description="Redis or Valkey that holds the index. Unset: an embedded Valkey under `home`."
+        None,
+        repr=False,
+        description="Redis or Valkey that holds the index: `redis://`, `rediss://` or `unix://` for one server, "
+        "`redis+cluster://HOST:PORT,HOST:PORT` for a cluster, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB]` for "
+        "one behind Sentinel. Unset: an embedded Valkey under `home`.",
+    )
+    indexer_url: str | None = Field(
+        None,
+        repr=False,
+        description="The same store for a user that may write, for code that organizations send. Unset: `redis_url`.",
     )
     index_key: SecretStr | None = Field(
-        None, description="Secret that keys every fingerprint, as 64 hexadecimal digits. Unset: a file under `home`."
+        None,
+        description="Secret that keys every fingerprint, as 64 or 128 hexadecimal digits. Unset: a file under `home`.",
     )
     ledger_url: str | None = Field(
         None,
@@ -77,6 +87,9 @@ class Settings(BaseSettings):
         8000, ge=0, le=1_000_000, description="Characters of the prompt's tail that the guard joins to a generation."
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Bytes that a request's body may have.")
+    max_index_bytes: int = Field(
+        4_194_304, ge=65_536, description="Bytes that a batch of fingerprints sent to the index may have."
+    )
     max_prompt_characters: int = Field(
         200_000, ge=1, description="Characters that prompt and suffix together may have."
     )

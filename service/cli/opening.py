@@ -5,21 +5,25 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from guard.check import Guard
+from guard.check import Guard, warm
 from guard.digest import Digester
 from guard.index import Index
-from guard.ingest import IndexAddress
+from guard.ingest import PATIENCE, IndexAddress
 from guard.ledger import Ledger
-from guard.secret import load_index_key
+from guard.rotation import Rotation
+from guard.secret import KEY_FILE, load_index_key
 from guard.store import open_store
 from service.accounts import Accounts
+from service.documents import Documents
 from service.engines.registry import create_engine
 from service.errors import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from guard.secret import IndexKey
+    from guard.store import Store
     from service.engines.protocol import Engine
     from service.settings import Settings
 
@@ -39,11 +43,45 @@ def index_address(settings: Settings) -> IndexAddress:
 
 
 @contextmanager
+def opened_rotation(settings: Settings, out: Path | None) -> Iterator[tuple[Rotation, Store]]:
+    """A change of the index key, with the store; `out` is for the new key where the settings give the old one."""
+    key = _index_key(settings) if index_key_given(settings) else None
+    rotation = Rotation(settings.home, key, out)
+    with open_store(settings.redis_url, settings.home, check_timeout=PATIENCE) as store:
+        yield rotation, store
+
+
+def index_key_given(settings: Settings) -> bool:
+    """Whether the settings hold the index key themselves; else it is in a file of the home."""
+    return settings.index_key is not None and bool(settings.index_key.get_secret_value().strip())
+
+
+@contextmanager
 def opened_guard(settings: Settings) -> Iterator[Guard]:
-    """A guard over the index of the settings, which must be there."""
+    """A guard over the index of the settings, which must be there, ready to answer at once."""
     key = _index_key(settings)
+    warm()
     with open_store(settings.redis_url, settings.home, check_timeout=settings.check_timeout) as store:
         yield Guard(Index(store, key, settings.home), Digester(key), prefix_characters=settings.prefix_characters)
+
+
+@contextmanager
+def opened_documents(settings: Settings) -> Iterator[Documents]:
+    """Organizations' own documents in the index of the settings, which must be there."""
+    key, url = _index_key(settings), settings.indexer_url or settings.redis_url
+    with open_store(url, settings.home, check_timeout=PATIENCE) as store:
+        yield Documents(Index(store, key, settings.home))
+
+
+def shared_index_key(settings: Settings) -> IndexKey:
+    """The index key of a consortium, which must be there already: one made here would open nothing elsewhere."""
+    if settings.index_key is None and not (settings.home / KEY_FILE).exists():
+        message = (
+            f"there is no index key: set CLEANROOM_INDEX_KEY to the consortium's, or put it into "
+            f"{settings.home / KEY_FILE} (mode 0600); its operator has it"
+        )
+        raise SetupError(message)
+    return _index_key(settings)
 
 
 @contextmanager

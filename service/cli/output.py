@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -66,5 +74,18 @@ def ingest_progress(label: str) -> Iterator[Callable[[IngestProgress], None]]:
 
         def update(state: IngestProgress) -> None:
             progress.update(task, completed=state.done, total=state.total, mb=state.size / 1e6)
+
+        yield update
+
+
+@contextmanager
+def share_progress(label: str) -> Iterator[Callable[[float], None]]:
+    """A progress bar on stderr that is told the share that is done, 0 to 1; nothing where stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task(label, total=1.0)
+
+        def update(share: float) -> None:
+            progress.update(task, completed=share)
 
         yield update

@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from guard.commons import add_standard_library, has_commons
-from service.cli.opening import engine_of, index_address, opened_accounts, opened_guard, opened_ledger
+from service.cli.opening import (
+    engine_of,
+    index_address,
+    opened_accounts,
+    opened_documents,
+    opened_guard,
+    opened_ledger,
+)
 from service.cli.output import ingest_progress, say
 from service.parts import Services
 from service.server import claim_port
@@ -43,11 +50,17 @@ def serve_settings(settings: Settings) -> None:
             opened_guard(settings) as guard,
             opened_accounts(settings) as accounts,
             opened_ledger(settings) as ledger,
+            opened_documents(settings) as documents,
         ):
             guard.ready()
             ledger.ready()
             services = Services(
-                settings=settings, accounts=accounts, engine=engine_of(settings), guard=guard, ledger=ledger
+                settings=settings,
+                accounts=accounts,
+                engine=engine_of(settings),
+                guard=guard,
+                ledger=ledger,
+                documents=documents,
             )
             say(f"serving on http://{settings.host}:{listener.getsockname()[1]}")
             run(services, listener)

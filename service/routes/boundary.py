@@ -20,6 +20,8 @@ from service.schemas import ErrorDetail
 from service.telemetry import describe_exception
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -34,15 +36,16 @@ log = structlog.get_logger(__name__)
 
 
 class Boundary:
-    """ASGI middleware around the whole application. Bodies may have `max_body_bytes`.
+    """ASGI middleware around the whole application. Bodies may have `max_body_bytes`, or a path's own limit.
 
     Starlette's own body limit answers in plain text where a route reads no body, and is missing from the versions
     that share an environment with Flower; every failure here has the shape of the others.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, other_limits: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._other_limits = other_limits or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
@@ -80,8 +83,8 @@ class Boundary:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold the size limit, by what the client declares and by what it sends."""
-        limit = self._max_body_bytes
-        message = f"the body is larger than {limit} bytes, the limit of this server: send less of the file"
+        limit = self._other_limits.get(scope["path"], self._max_body_bytes)
+        message = f"the body is larger than {limit} bytes, the limit of this server: send less at a time"
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             detail = ErrorDetail(message=message, type="invalid_request_error", code="body_too_large")

@@ -66,6 +66,13 @@ def deployment(request: pytest.FixtureRequest, secrets_folder: Path) -> Iterator
         yield deployment
 
 
+@pytest.fixture
+def fresh_deployment(secrets_folder: Path) -> Iterator[Deployment]:
+    """The store of one test, on Valkey."""
+    with _running(str(find_binary()), secrets_folder) as deployment:
+        yield deployment
+
+
 @contextmanager
 def _running(binary: str, secrets_folder: Path) -> Iterator[Deployment]:
     passwords = {}

@@ -90,12 +90,12 @@ def _rename(store: Store, names: list[tuple[bytes, bytes]]) -> None:
 @contextmanager
 def restamped_store(home: Home) -> Iterator[None]:
     with open_store(None, home.path) as store:
-        stamp = store.writer.get("cr:stamp")
-        store.writer.set("cr:stamp", stamp.replace(b'"schema":1', b'"schema":9'))
+        stamp = store.writer.get("cr:{main}:stamp")
+        store.writer.set("cr:{main}:stamp", stamp.replace(b'"schema":2', b'"schema":9'))
         try:
             yield
         finally:
-            store.writer.set("cr:stamp", stamp)
+            store.writer.set("cr:{main}:stamp", stamp)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ def test_every_route_is_known_here(services: Services) -> None:
     """Whoever adds a route says here whether it can give out generated text; only the pipeline's may."""
     generated = {("POST", "/v1/completions")}
     silent = {("GET", "/v1/models"), ("GET", "/healthz"), ("GET", "/readyz")}
+    silent |= {(method, "/v1/index/documents") for method in ("GET", "PUT", "DELETE")}
+    silent |= {("GET", "/v1/index/stamp"), ("GET", "/v1/index/stats")}
     found = set()
     for route in create_app(services).routes:
         assert isinstance(route, Route), f"{route} is not a plain route: say here what it gives out"

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,7 +102,7 @@ def test_a_leak_is_found_and_the_owner_is_not_bothered(run: Callable[..., Result
     assert (match["owner"], match["document"], match["kind"]) == ("org:alder", "tree/ledgers.py", "exact")
     assert match["start"] == 0
     # The key is the home's own, so which fingerprint is the last is chance: winnowing leaves out at most W - 1 tokens.
-    assert match["end"] >= lex(SECRET_CODE, "python", fragment=False).code.ends[-W]
+    assert match["end"] >= int(lex(SECRET_CODE, "python", fragment=False).code.ends[-W])
     allowed = run("check", indexed / "ledgers.py", "--org", "alder")
     assert (allowed.code, "allow" in allowed.out) == (0, True)
 
@@ -113,6 +114,29 @@ def test_sync_follows_the_tree(run: Callable[..., Result], indexed: Path) -> Non
     stats = run("index", "stats", "--json").json
     assert stats["documents"] == 1  # type: ignore[index]
     assert run("index", "verify").code == 0
+
+
+def test_trees_of_one_name_do_not_replace_each_other(run: Callable[..., Result], indexed: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "tree"
+    other.mkdir(parents=True)
+    (other / "ledgers.py").write_text("def other(values):\n    return [value * 7 for value in values]\n")
+    assert run("index", "add", other, "--org", "alder", "--name", "second").code == 0
+    blocked = run("check", indexed / "ledgers.py", "--org", "birch", "--json")
+    assert blocked.json["matches"][0]["document"] == "tree/ledgers.py"  # type: ignore[index]
+    (other / "ledgers.py").rename(other / "moved.py")
+    done = run("index", "sync", other, "--org", "alder", "--name", "second", "--json")
+    assert (done.json[0]["added"], done.json[0]["removed"]) == (1, 1)  # type: ignore[index]
+    assert run("index", "stats", "--json").json["documents"] == 2  # type: ignore[index]
+
+
+def test_code_with_a_time_to_live_says_so(run: Callable[..., Result], indexed: Path) -> None:
+    assert run("index", "stats", "--json").json["owners"][0]["expires"] is None  # type: ignore[index]
+    assert run("index", "add", indexed, "--org", "alder", "--ttl", "2h").code == 0
+    expires = run("index", "stats", "--json").json["owners"][0]["expires"]  # type: ignore[index]
+    assert 7100 < expires - time.time() <= 7200
+    assert "UTC" in run("index", "stats").out
+    assert run("index", "sweep", "--json").json == {"withdrawn": []}
+    assert "nobody" in run("index", "sweep").err
 
 
 def test_withdrawal_takes_effect_at_once(run: Callable[..., Result], indexed: Path) -> None:
@@ -173,6 +197,9 @@ def test_a_thousand_queries_in_one_process(run: Callable[..., Result], tmp_path:
         (["index", "add", "missing", "--commons"], 1, "missing"),
         (["index", "add", ".", "--org", "a", "--commons"], 2, "--commons"),
         (["index", "add", ".", "--license", "GPLL-9"], 1, "GPLL-9"),
+        (["index", "add", ".", "--org", "a", "--ttl", "9"], 2, "90d"),
+        (["index", "add", ".", "--org", "a", "--ttl", "0d"], 2, "90d"),
+        (["index", "add", ".", "..", "--org", "a", "--name", "b"], 2, "one path"),
         (["index", "add", ".", "--org", "nobody"], 1, "cleanroom org add nobody"),
         (["index", "remove"], 2, "--org"),
         (["ledger", "show", "dec_none"], 1, "dec_none"),
