@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCALE ?= small
-BENCHMARKS := guard-accuracy guard-speed
+BENCHMARKS := guard-accuracy guard-idioms guard-evasions guard-speed
 
 .PHONY: serve test check bench bench-check docs clean install $(BENCHMARKS:%=bench-%)
 

@@ -11,28 +11,27 @@ by the rule of copies.py, and counted. Python only: the corpora are. Equal seeds
 from __future__ import annotations
 
 import hashlib
-import random
 import sys
 import tempfile
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from clones import KINDS, disguise, thirds
 from copies import RULE
 from corpora import INDEXED, NEGATIVE, SMALL, CorpusDownloadError, sources
 from material import Material, Size, gather
 from options import options_of
-from peers import PARAMETERS, WindowLsh
+from questions import OneByOne, asked, figures
 from report import Report, progress
+from rivals import Rival, rivals
 
-from guard.check import SIGNIFICANT_BITS, Guard, GuardQuery
+from guard.check import Guard, GuardQuery
 from guard.commons import add_standard_library
 from guard.digest import Digester
 from guard.index import Index
 from guard.ingest import IndexAddress, ingest
 from guard.secret import IndexKey
+from guard.significance import EXPECTED
 from guard.store import open_store
 from guard.tree import Tree
 from guard.types import Action, Owner
@@ -46,18 +45,10 @@ if TYPE_CHECKING:
 SIZES = {"small": Size(functions=200, negatives=1000), "full": Size(functions=1000, negatives=4000)}
 STRANGER = "stranger"
 """The caller: an organization that owns none of the code."""
-TENTH = 9
 PATIENCE = 30.0
 """Seconds that a check may wait for the store here, where time is not measured."""
 BARS = {"T1": 0.998, "T2": 0.99, "T3": 0.92, "P1": 0.995, "P2": 0.99, "three_lines": 0.985}
 FALSE_ALARMS = {"functions": 0.001, "spans": 0.003}
-
-
-class Detector(Protocol):
-    """Whatever says whose code a text copies."""
-
-    def owners(self, text: str, prefix: str = "") -> set[str]:
-        """Names of the owners, empty if it finds the text clean."""
 
 
 class Guarding:
@@ -72,20 +63,6 @@ class Guarding:
         return {match.owner.name for match in decision.matches if match.action is Action.BLOCK}
 
 
-class Datasketch:
-    """The peer as a detector; it knows no prefix, so it is asked about both together."""
-
-    def __init__(self, indexed: dict[str, list[tuple[str, str]]], bar: Progress) -> None:
-        self._lsh = WindowLsh()
-        for owner, files in bar.track(indexed.items(), description="datasketch: index"):
-            for _, text in files:
-                self._lsh.add(owner, text)
-
-    def owners(self, text: str, prefix: str = "") -> set[str]:
-        """Ask about the text with what stands before it."""
-        return self._lsh.owners(prefix + text)
-
-
 def main() -> None:
     """Measure, print, and end with the JSON line."""
     options = options_of(__doc__, SIZES, seeded=True)
@@ -95,10 +72,13 @@ def main() -> None:
     material = gather(indexed, sources(NEGATIVE, options.cache), size, options.seed)
     report = Report("guard-accuracy")
     with progress() as bar, guarding(indexed, options.seed, bar) as guard:
-        peer = Datasketch(material.indexed, bar)
-        report.figures.update(measured(Guarding(guard), material, bar, ""))
-        report.figures.update(measured(peer, material, bar, "datasketch_"))
-    _describe(report, material, options)
+        peers, missing = rivals(material.indexed, options.cache)
+        questions = asked(material)
+        report.figures |= figures(OneByOne(Guarding(guard)), questions, "")
+        for peer in bar.track(peers, description="peers"):
+            report.figures |= figures(peer.detector, questions, peer.name)
+    _describe(report, material, options, peers)
+    report.notes += missing
     report.show(json_only=options.json)
 
 
@@ -121,40 +101,10 @@ def guarding(indexed: dict[str, Path], seed: int, bar: Progress) -> Iterator[Gua
             yield Guard(index, Digester(key))
 
 
-def measured(detector: Detector, material: Material, bar: Progress, name: str) -> dict[str, float]:
-    """Recall by kind and rate of false alarms, each between 0 and 1; `name` goes in front of each figure's."""
-    figures = {}
-    for kind in KINDS:
-        found = 0
-        for function in bar.track(material.positives, description=f"{name or 'guard_'}{kind}"):
-            rng = random.Random(zlib.crc32(f"{kind} {function.text}".encode()))  # noqa: S311 - no secret
-            found += function.project in detector.owners(disguise(kind, function.text, material.foreign, rng))
-        figures[f"{name}recall_{kind}"] = found / len(material.positives)
-    long = [function for function in material.positives if function.text.count("\n") >= TENTH]
-    found = 0
-    for function in bar.track(long, description=f"{name or 'guard_'}three_lines"):
-        found += _stopped_in_time(detector, function.text, function.project)
-    figures[f"{name}recall_three_lines"] = found / len(long)
-    for what, texts in (("functions", material.independent_functions), ("spans", material.independent_spans)):
-        alarms = sum(bool(detector.owners(text)) for text in bar.track(texts, description=f"independent {what}"))
-        figures[f"{name}false_alarms_{what}"] = alarms / len(texts)
-    return figures
-
-
-def _stopped_in_time(detector: Detector, text: str, owner: str) -> bool:
-    """Whether the tenth line never comes, a few lines a call."""
-    for prefix, lines in thirds(text):
-        if prefix.count("\n") > TENTH:
-            return False
-        if owner in detector.owners(lines, prefix):
-            return True
-    return False
-
-
-def _describe(report: Report, material: Material, options: argparse.Namespace) -> None:
+def _describe(report: Report, material: Material, options: argparse.Namespace, peers: list[Rival]) -> None:
     figures = report.figures
     rows = []
-    for label, name in (("guard", ""), ("datasketch", "datasketch_")):
+    for label, name in [("guard", ""), *((peer.label, peer.name) for peer in peers)]:
         recall = [f"{figures[f'{name}recall_{kind}']:.3f}" for kind in BARS]
         rows.append([label, *recall, *(f"{figures[f'{name}false_alarms_{what}']:.2%}" for what in FALSE_ALARMS)])
     columns = ["", *(kind.replace("_", " ") for kind in BARS), *(f"FP {what}" for what in FALSE_ALARMS)]
@@ -176,8 +126,8 @@ def _describe(report: Report, material: Material, options: argparse.Namespace) -
         f"{len(material.positives)} functions of {projects}, seed {options.seed}, SCALE={options.scale}",
         f"{negatives} from {len(NEGATIVE)} projects that are not indexed",
         f"{material.set_aside} of {material.candidates} candidates set aside as true copies: a text that {RULE}",
-        f"guard: {SIGNIFICANT_BITS:g} bits beyond log2 of the indexed tokens; the standard library is commons",
-        PARAMETERS,
+        f"guard: a match counts from {EXPECTED:g} expected by chance; the standard library is commons",
+        *(peer.parameters for peer in peers),
     ]
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from datasketch import MinHash, MinHashLSH
 
 from guard.tokens import lex
+from guard.vocabulary import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,8 +50,8 @@ def windows(text: str, *, fragment: bool = False) -> list[Shingles]:
     stream = lex(text, "python", fragment=fragment).code
     lines = list(accumulate(map(len, text.splitlines(keepends=True))))
     rows: dict[int, list[str]] = {}
-    for token, start in zip(stream.renamed, stream.starts, strict=True):
-        rows.setdefault(bisect_right(lines, start), []).append(token)
+    for token, start in zip(stream.symbols.tolist(), stream.starts.tolist(), strict=True):
+        rows.setdefault(bisect_right(lines, start), []).append(text_of(token))
     code = list(rows.values())
     last = max(0, len(code) - LINES)
     starts = [*range(0, last, QUERY_STRIDE if fragment else STRIDE), last]
