@@ -21,7 +21,7 @@ from guard.background import backgrounds_for
 from guard.candidates import Candidate, Examination
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
-from guard.licenses import LicensePolicy
+from guard.licenses import LicensePolicy, decide
 from guard.policy import Viewpoint, strictest
 from guard.rarity import information, literal_information
 from guard.secret import KEY_BYTES, IndexKey
@@ -120,6 +120,7 @@ class Guard:
 def warm() -> None:
     """Compile, or read from disk, whatever a check needs, so that the first one does not wait for it."""
     digest.warm()
+    decide(LicensePolicy.default(), "MIT")  # the table of SPDX licences takes a tenth of a second to read
     digester = Digester(IndexKey(bytes(KEY_BYTES)))
     for probe in digester.probes("def f(x):\r\n    return [x, None]\n" * 20, "python"):
         closer, backgrounds = digester.closer(probe), backgrounds_for("python", probe.syntax)
