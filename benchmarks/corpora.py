@@ -103,7 +103,7 @@ def _wheels(projects: list[Project], folder: Path) -> dict[str, Path]:
         _download(absent, folder)
     for project in projects:
         wheel = _wheel(project, folder)
-        if not wheel.is_file() or _sha256(wheel) != project.sha256:
+        if not wheel.is_file() or sha256_of(wheel) != project.sha256:
             message = f"{wheel} is not the wheel that {project.name} {project.version} published: delete it, run again"
             raise CorpusDownloadError(message)
     return {project.name: _wheel(project, folder) for project in projects}
@@ -176,6 +176,7 @@ def python_files(folder: Path) -> Iterator[tuple[str, str]]:
             continue
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,13 +6,14 @@ cache, there are none. Only files that are source code by their names are unpack
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from corpora import sha256_of
 
 from guard.languages import language_of
 
@@ -54,7 +55,7 @@ def npm_sources(project: NpmProject, cache: Path) -> Path:
         tarball = cache / "tarballs" / f"{project.tree}.tgz"
         if not tarball.is_file():
             _download(project, tarball.parent)
-        if not tarball.is_file() or _sha256(tarball) != project.sha256:
+        if not tarball.is_file() or sha256_of(tarball) != project.sha256:
             message = f"{tarball} is not what {project.name} {project.version} published: delete it, run again"
             raise NpmDownloadError(message)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,8 +102,3 @@ def unpack_source(tarball: Path, folder: Path) -> None:
             target = folder.joinpath(*path.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content.read())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
