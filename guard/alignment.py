@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from guard.chaining import DIAGONAL, DIAGONALS, END, START, Bits, Mask, draw_chains, scatter_bits
+from guard.chaining import DIAGONAL, END, START, Bits, draw_chains, scatter_bits
 from guard.fingerprint import K
+from guard.seeds import Mask, order_seeds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,20 +58,13 @@ class Chain:
 class Alignment:
     """The seeds of one query, sorted once, from which chains are drawn under changing worths of its tokens.
 
-    `documents` holds the ids of all documents that share a seed, int64, ascending.
+    `documents` holds the ids of all documents that share a seed, int64.
     """
 
     def __init__(self, seeds: Seeds, length: int) -> None:
         self._length = length
-        diagonals = (seeds.positions - seeds.queries) % DIAGONALS
-        order = np.lexsort((seeds.queries, diagonals, seeds.documents))
-        documents = seeds.documents[order]
-        self._seeds = (seeds.queries[order], diagonals[order], seeds.exact[order])
-        fresh = np.ones(len(documents), dtype=np.bool_)
-        fresh[1:] = documents[1:] != documents[:-1]
-        firsts = np.flatnonzero(fresh)
-        self.documents: NDArray[np.int64] = documents[firsts]
-        self._bounds = np.append(firsts, len(documents))
+        columns = seeds.queries, seeds.documents, seeds.positions, seeds.exact
+        self.documents, self._bounds, self._seeds = order_seeds(*columns)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -95,14 +89,18 @@ class Alignment:
         order = np.argsort(-worth[:found], kind="stable")
         return [self._chain(where[i], float(worth[i]), runs) for i in order]
 
-    def scattered(self, wanted: Mask, bits: Bits, literal: Bits) -> tuple[Bits, NDArray[np.int64], Mask]:
+    def scattered(
+        self, wanted: Mask, bits: Bits, literal: Bits, floor: float = 0.0
+    ) -> tuple[Bits, NDArray[np.int64], Mask]:
         """What each document's runs are worth in whatever order they stand, their spans, and what they cover.
+
+        Documents in which that is less than `floor` bits may be left out.
 
         Shapes (documents,), (documents, 3) and (length,); see `chaining.scatter_bits`.
         """
         covered = np.zeros(self._length, dtype=np.bool_)
         totals = (_running(bits), _running(literal))
-        worth, spans = scatter_bits(self._bounds, wanted, self._seeds, totals, SCATTERED_RUN, covered)
+        worth, spans = scatter_bits(self._bounds, wanted, self._seeds, totals, (SCATTERED_RUN, floor), covered)
         return worth, spans, covered
 
     def _chain(self, where: NDArray[np.int64], bits: float, runs: NDArray[np.int64]) -> Chain:

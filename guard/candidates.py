@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from guard.alignment import Alignment, Chain, Seeds
-from guard.chaining import RUNS_A_DOCUMENT, Mask
+from guard.alignment import CHAINS_A_DOCUMENT, Alignment, Chain, Seeds
+from guard.chaining import RUNS_A_DOCUMENT
 from guard.index import owner_number
 from guard.rarity import information, literal_information, without_prose
 from guard.significance import Significance
@@ -21,11 +21,14 @@ from guard.types import Action, MatchKind, Owner, OwnerKind
 from guard.winnowing import W
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from guard.background import Background
     from guard.digest import Probe
     from guard.index import DocumentId, Hits, Index
     from guard.policy import Viewpoint
     from guard.rarity import Bits
+    from guard.seeds import Mask
 
 EXONERATING_BITS = 25.0
 """A chain in commons or the caller's own code worth this much takes its tokens out of account."""
@@ -46,6 +49,19 @@ BAND_BITS = 8.0
 """What a shared MinHash band tells of a reordered copy."""
 BANDS_THAT_COUNT = 3
 _WHOLE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class _Worth:
+    """What each token of the query tells, and what it adds to the letter: nothing for those that are `aside`."""
+
+    bits: Bits
+    literal: Bits
+    aside: Mask
+
+    def without(self, tokens: Mask) -> _Worth:
+        """What is left where these tokens tell nothing more."""
+        return _Worth(np.where(tokens, 0.0, self.bits), np.where(tokens, 0.0, self.literal), self.aside | tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +111,20 @@ class Examination:
 
     def __init__(self, probe: Probe, hits: Hits, backgrounds: tuple[Background, ...], *, boundary: int) -> None:
         self._probe = probe
-        prints = probe.fingerprints
-        aligned = hits.which < len(prints)
-        which = hits.which[aligned]
-        seeds = Seeds(
-            queries=prints.positions[which].astype(np.int64),
-            documents=hits.documents[aligned],
-            positions=hits.positions[aligned],
-            exact=prints.agreement[which] == hits.agreement[aligned],
-        )
-        self._alignment = Alignment(seeds, len(probe.stream))
-        rows = (hits.which[~aligned] - len(prints)) // max(1, probe.fragments.bands.shape[1])
-        self._bands = (hits.documents[~aligned], rows, hits.positions[~aligned])
+        # The names of bands stand behind those of fingerprints.
+        prints, first = probe.fingerprints, int(np.searchsorted(hits.which, len(probe.fingerprints)))
+        which, (documents, positions, agreement) = hits.which[:first], hits.columns()
+        queries = prints.positions.astype(np.int64)[which]
+        exact = prints.agreement[which] == agreement[:first]
+        self._alignment = Alignment(Seeds(queries, documents[:first], positions[:first], exact), len(probe.stream))
+        rows = (hits.which[first:] - len(prints)) // max(1, probe.fragments.bands.shape[1])
+        self._bands = (documents[first:], rows, positions[first:])
         # Which owner each document is of, by its place among the owners' numbers.
         self._numbers, self._owner_of = np.unique(owner_number(self._alignment.documents), return_inverse=True)
         self._backgrounds = backgrounds
         self._added = np.asarray(probe.stream.ends) > boundary
         self._significance = Significance(len(probe.stream), hits.tokens)
-        self.closest = 0.0
-        """Bits of the best chain that was weighed, of what the caller may not see."""
+        self._weighed: dict[DocumentId, float] = {}
 
     def candidates(self, index: Index, view: Viewpoint) -> list[Candidate]:
         """What may not pass unseen: candidates for a citation or a block, each of them significant."""
@@ -127,19 +138,26 @@ class Examination:
         stream = self._probe.stream
         known = information(stream, self._backgrounds)
         bits = without_prose(known, stream) if self._probe.prose else known
-        weights = bits, literal_information(stream, self._backgrounds)
+        worth = _Worth(bits, literal_information(stream, self._backgrounds), np.zeros(len(stream), dtype=np.bool_))
         licensed = {number for number in denied if owners[number].kind is OwnerKind.LICENSED}
         private = denied - licensed
-        left = self._set_aside(self._held_by(allowed), weights, weights)
+        left = self._set_aside(self._held_by(allowed), worth, worth)
         found = self._significant(owners, licensed, allowed, left)
         if private:
-            left = self._set_aside(self._held_by(licensed), weights, left)
+            left = self._set_aside(self._held_by(licensed), worth, left)
             found += self._significant(owners, private, allowed | licensed, left)
         return found
 
-    def suspicious(self) -> bool:
-        """Whether a closer look could find what this one did not."""
-        return self.closest >= SUSPICIOUS_SHARE * self._significance.threshold
+    @property
+    def closest(self) -> float:
+        """Bits of the best that was weighed of what the caller may not see; 0 if none comes near a match."""
+        return max(self._weighed.values(), default=0.0)
+
+    def suspects(self) -> list[DocumentId]:
+        """Documents in which a closer look could find what this one did not, the likeliest first."""
+        least = SUSPICIOUS_SHARE * self._significance.threshold
+        ranked = sorted(self._weighed.items(), key=lambda item: -item[1])
+        return [document for document, bits in ranked if bits >= least]
 
     def _may_tell(self, numbers: set[int]) -> bool:
         """Whether anything of these owners could be worth a match or a closer look: one seed alone never is."""
@@ -154,87 +172,91 @@ class Examination:
         held = np.array([number in numbers for number in self._numbers.tolist()], dtype=np.bool_)
         return held[self._owner_of]
 
-    def _set_aside(self, documents: Mask, weights: tuple[Bits, Bits], left: tuple[Bits, Bits]) -> tuple[Bits, Bits]:
+    def _set_aside(self, documents: Mask, whole: _Worth, left: _Worth) -> _Worth:
         """What is left of what the tokens tell once those that stand in these documents tell nothing.
 
         Chains of one document do not overlap, so what one of them passed over is asked for again: afterwards nothing
         is left by which one of these documents, or another one with the same text, could be accused.
         """
-        bits, literal = left[0].copy(), left[1].copy()
-        chains = self._alignment.chains(documents, *weights, EXONERATING_BITS, most=RUNS_A_DOCUMENT)
-        while chains:
-            for chain in chains:
-                bits[chain.covered] = 0.0
-                literal[chain.covered] = 0.0
-            chains = self._alignment.chains(documents, bits, literal, EXONERATING_BITS, most=RUNS_A_DOCUMENT)
-        return bits, literal
+        worth = whole
+        while chains := self._chains(documents, worth, EXONERATING_BITS, most=RUNS_A_DOCUMENT):
+            left = left.without(np.logical_or.reduce([chain.covered for chain in chains]))
+            worth = left
+        return left
+
+    def _chains(self, documents: Mask, worth: _Worth, floor: float, *, most: int = CHAINS_A_DOCUMENT) -> list[Chain]:
+        return self._alignment.chains(documents, worth.bits, worth.literal, floor, most=most)
 
     def _significant(
-        self, owners: dict[int, Owner], numbers: set[int], excused: set[int], left: tuple[Bits, Bits]
+        self, owners: dict[int, Owner], numbers: set[int], excused: set[int], left: _Worth
     ) -> list[Candidate]:
         """What of these owners' documents is a copy; `excused`: whose code may be seen, or is told of already."""
         documents = self._held_by(numbers) & (self._alignment.counts > 1)
         floor = min(SUSPICIOUS_SHARE, VERBATIM_SHARE) * self._significance.threshold
-        chains = self._alignment.chains(documents, *left, floor)
-        self.closest = max([self.closest, *(chain.bits for chain in chains)])
-        strong = [chain for chain in chains if self._suffices(chain) and self._adds(chain, *left)]
-        found = [self._aligned(chain, owners[owner_number(chain.document)]) for chain in strong]
+        chains = self._chains(documents, left, floor)
+        self._remember((chain.document, chain.bits) for chain in chains)
+        strong = [chain for chain in chains if self._suffices(chain, left) and self._adds(chain, left)]
+        found = [self._aligned(chain, owners[owner_number(chain.document)], left) for chain in strong]
         strong_documents = [chain.document for chain in strong]
         rest = documents & ~np.isin(self._alignment.documents, strong_documents) if strong else documents
         return found + self._reordered(owners, rest, self._held_by(excused), left)
 
-    def _suffices(self, chain: Chain) -> bool:
-        """Whether there is enough of the chain: in bits, or to the letter."""
+    def _remember(self, found: Iterable[tuple[DocumentId, float]]) -> None:
+        for document, bits in found:
+            self._weighed[document] = max(bits, self._weighed.get(document, 0.0))
+
+    def _suffices(self, chain: Chain, left: _Worth) -> bool:
+        """Whether there is enough of the chain: in bits, or to the letter. What is set aside does not count."""
         threshold = self._significance.threshold
         if chain.bits >= threshold:
-            return int(chain.covered.sum()) >= COVERED_TOKENS
-        return chain.bits >= VERBATIM_SHARE * threshold and int(chain.exact.sum()) >= VERBATIM_TOKENS
+            return int((chain.covered & ~left.aside).sum()) >= COVERED_TOKENS
+        return chain.bits >= VERBATIM_SHARE * threshold and int((chain.exact & ~left.aside).sum()) >= VERBATIM_TOKENS
 
-    def _adds(self, chain: Chain, bits: Bits, literal: Bits) -> bool:
+    def _adds(self, chain: Chain, left: _Worth) -> bool:
         """Whether the generation's own tokens are part of what makes the match.
 
         Either its share tells something by itself, or what stands in the prompt would be no match without it; in the
         second case that share may be a single token: whoever draws code out a few tokens at a time has the rest of it
         in the prompt.
         """
-        new = chain.covered & self._added
-        count, worth = int(new.sum()), float(bits[new].sum() + literal[chain.exact & self._added].sum())
+        new = chain.covered & ~left.aside & self._added
+        count, worth = int(new.sum()), float(left.bits[new].sum() + left.literal[chain.exact & self._added].sum())
         alone = chain.bits - worth < self._significance.threshold
         return (count >= ADDED_TOKENS and worth >= ADDED_BITS) or (count > 0 and not alone)
 
-    def _aligned(self, chain: Chain, owner: Owner) -> Candidate:
-        covered, span = int(chain.covered.sum()), chain.end - chain.start
+    def _aligned(self, chain: Chain, owner: Owner, left: _Worth) -> Candidate:
+        """The chain from the first to the last token of it that is not set aside."""
+        telling = np.flatnonzero(chain.covered & ~left.aside)
+        first, last = int(telling[0]), int(telling[-1])
+        covered, exact = (int(mask[first : last + 1].sum()) for mask in (chain.covered, chain.exact))
         kind = MatchKind.NEAR
-        if covered >= _WHOLE * span and chain.diagonals == 1:
-            kind = MatchKind.EXACT if int(chain.exact.sum()) >= _WHOLE * span else MatchKind.RENAMED
+        if covered >= _WHOLE * (last - first + 1) and chain.diagonals == 1:
+            kind = MatchKind.EXACT if exact >= _WHOLE * (last - first + 1) else MatchKind.RENAMED
         return Candidate(
             document=chain.document,
             owner=owner,
             probe=self._probe,
             kind=kind,
-            first=chain.start,
-            last=chain.end - 1,
+            first=first,
+            last=last,
             covered=covered,
             bits=chain.bits,
             expected=self._significance.expected(chain.bits),
         )
 
-    def _reordered(
-        self, owners: dict[int, Owner], documents: Mask, excused: Mask, left: tuple[Bits, Bits]
-    ) -> list[Candidate]:
+    def _reordered(self, owners: dict[int, Owner], documents: Mask, excused: Mask, left: _Worth) -> list[Candidate]:
         """Documents that hold enough of the query in whatever order, where the generation's share is half of it.
 
         What a document that may be seen holds as much of excuses whatever of the query it covers.
         """
-        best, accused = self._scattered(documents, left)
+        weighed, accused = self._scattered(documents, left)
         excuses = self._scattered(excused, left)[1] if accused else []
         if excuses:
             among = np.zeros(len(excused), dtype=np.bool_)
             among[[row for row, *_ in excuses]] = True
-            covered = self._alignment.scattered(among, *left)[2]
-            left = np.where(covered, 0.0, left[0]), np.where(covered, 0.0, left[1])
-            best, accused = self._scattered(documents, left)
-        self.closest = max(self.closest, best)
+            left = left.without(self._alignment.scattered(among, left.bits, left.literal)[2])
+            weighed, accused = self._scattered(documents, left)
+        self._remember(weighed)
         found = []
         for row, bits, (first, end, held) in accused:
             if held < COVERED_TOKENS or 2 * int(self._added[first:end].sum()) < end - first:
@@ -256,17 +278,22 @@ class Examination:
             )
         return found
 
-    def _scattered(self, documents: Mask, left: tuple[Bits, Bits]) -> tuple[float, list[tuple[int, float, list[int]]]]:
-        """What runs of one document are worth at most, and the documents in which that is a match: row, bits, span."""
-        worth, spans, _ = self._alignment.scattered(documents, *left)
+    def _scattered(
+        self, documents: Mask, left: _Worth
+    ) -> tuple[list[tuple[DocumentId, float]], list[tuple[int, float, list[int]]]]:
+        """What the runs of documents are worth, and the documents in which that is a match: row, bits, span."""
         least = self._significance.threshold + REORDERED_BITS
+        accused = least - BAND_BITS * BANDS_THAT_COUNT
+        floor = min(accused, SUSPICIOUS_SHARE * self._significance.threshold)
+        worth, spans, _ = self._alignment.scattered(documents, left.bits, left.literal, floor)
         found = []
-        for row in np.flatnonzero(worth >= least - BAND_BITS * BANDS_THAT_COUNT).tolist():
+        for row in np.flatnonzero(worth >= accused).tolist():
             bands = min(BANDS_THAT_COUNT, self._shared_bands(int(self._alignment.documents[row])))
             bits = float(worth[row]) + BAND_BITS * bands
             if bits >= least:
                 found.append((row, bits, spans[row].tolist()))
-        return float(worth.max(initial=0.0)), found
+        rows = np.flatnonzero(worth)
+        return list(zip(self._alignment.documents[rows].tolist(), worth[rows].tolist(), strict=True)), found
 
     def _shared_bands(self, document: DocumentId) -> int:
         """The most bands that one fragment of the query shares with one of the document."""

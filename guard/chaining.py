@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from guard.fingerprint import K
 from guard.kernels import kernel, part
+from guard.seeds import DIAGONALS, Column, Mask
 
 GAP_OPEN = 3.0
 """Bits that any insertion or deletion costs."""
@@ -20,16 +21,13 @@ GAP_LIMIT = 60
 """Tokens that may be inserted or deleted between two runs of one chain."""
 RUNS_A_DOCUMENT = 64
 """The runs of one document that are chained, the most telling ones."""
-DIAGONALS = 1 << 16
 _HALF = DIAGONALS // 2
 START, END, DIAGONAL, SIDE = 0, 1, 2, 3
 """Columns of a run: its tokens [start, end) of the query; and how many chains already drawn stand before it."""
 ALL, AGREED = 0, 1
 """Columns of what runs are worth: in all, and how much of that because they agree to the letter."""
 
-Column = NDArray[np.int64]
 Bits = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @kernel
@@ -55,9 +53,12 @@ def draw_chains(
     found = written = 0
     for row in range(len(bounds) - 1):
         low, high = bounds[row], bounds[row + 1]
-        if not wanted[row] or _most(queries[low:high], agreeing[low:high], totals) < floor:
+        if not wanted[row]:
             continue
-        table, weights = _runs(queries[low:high], diagonals[low:high], agreeing[low:high], totals)
+        mine = queries[low:high], diagonals[low:high], agreeing[low:high]
+        if _most(mine[0], mine[1], mine[2], totals, 0.0) < floor:
+            continue
+        table, weights = _runs(mine[0], mine[1], mine[2], totals)
         drawn = 0
         while len(table) and drawn < most:
             path, score = _best_path(table, weights, totals)
@@ -75,15 +76,21 @@ def draw_chains(
 
 
 @part
-def _most(queries: Column, agreeing: Mask, totals: tuple[Bits, Bits]) -> float:
-    """A bound: what all seeds cover, each as if it alone covered its tokens of its diagonal. Cheap, never too small."""
-    worth = 0.0
+def _most(queries: Column, diagonals: Column, agreeing: Mask, totals: tuple[Bits, Bits], price: float) -> float:
+    """What all runs together are worth if each costs `price`: never less than a chain of them. Makes no table."""
+    worth = run = 0.0
+    end = agreed = np.int64(0)
     for i in range(len(queries)):
         at = queries[i]
-        worth += totals[0][at + K] - totals[0][at]
+        if not i or diagonals[i] != diagonals[i - 1] or at - queries[i - 1] > K:
+            worth += max(0.0, run - price)
+            run, end, agreed = 0.0, at, at
+        run += totals[0][at + K] - totals[0][end]
+        end = at + K
         if agreeing[i]:
-            worth += totals[1][at + K] - totals[1][at]
-    return worth
+            run += totals[1][end] - totals[1][max(agreed, at)]
+            agreed = end
+    return worth + max(0.0, run - price)
 
 
 @part
@@ -189,23 +196,27 @@ def scatter_bits(
     wanted: Mask,
     seeds: tuple[Column, Column, Mask],
     totals: tuple[Bits, Bits],
-    price: float,
+    limits: tuple[float, float],
     covered: Mask,
 ) -> tuple[Bits, Column]:
     """What each wanted document's runs are worth in whatever order, and the query tokens from first to last.
 
-    Every run costs `price` bits, for it may stand anywhere; what two runs cover counts once. Returns bits, shape
-    (documents,), and spans, shape (documents, 3): first token, one past the last, tokens covered. Marked in `covered`
-    are the query's tokens in any of these runs.
+    `limits`: the bits that every run costs, for it may stand anywhere, and the least of a document; what two runs cover
+    counts once. Returns bits, shape (documents,), 0 for what is less; and spans, shape (documents, 3): first token, one
+    past the last, tokens covered. Marked in `covered` are the query's tokens in any of these runs.
     """
     queries, diagonals, agreeing = seeds
+    price, floor = limits
     worth = np.zeros(len(bounds) - 1, dtype=np.float64)
     spans = np.zeros((len(bounds) - 1, 3), dtype=np.int64)
     for row in range(len(worth)):
         low, high = bounds[row], bounds[row + 1]
         if not wanted[row]:
             continue
-        table, weights = _runs(queries[low:high], diagonals[low:high], agreeing[low:high], totals)
+        mine = queries[low:high], diagonals[low:high], agreeing[low:high]
+        if _most(mine[0], mine[1], mine[2], totals, price) < floor:
+            continue
+        table, weights = _runs(mine[0], mine[1], mine[2], totals)
         end = np.int64(-1)
         for i in range(len(table)):
             start = max(table[i, START], end)

@@ -25,10 +25,10 @@ from guard.licenses import LicensePolicy, decide
 from guard.policy import Viewpoint, strictest
 from guard.rarity import information, literal_information
 from guard.secret import KEY_BYTES, IndexKey
-from guard.types import Action, Decision, Match, MatchKind
+from guard.types import Action, Decision, Match, MatchKind, OwnerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from guard.digest import Probe
     from guard.index import DocumentId, DocumentRecord, Hits, Index
@@ -37,7 +37,9 @@ PREFIX_CHARACTERS = 8_000
 LOOKUPS = 3
 """Tries to see one state of the index: a document that is being replaced has new postings at the next look."""
 MATCHES = 8
-"""Matches a decision names, the strongest first."""
+"""Matches a decision names, the strongest first; more if they are of more organizations."""
+SUSPECTS = 64
+"""Documents whose records come with a closer look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Guard:
         view = Viewpoint(query.caller, query.policy)
         for _ in range(LOOKUPS):
             hits, candidates = self._found(probes, query.language, view, len(prefix))
-            records = self._index.records({candidate.document for candidate in candidates})
+            records = hits.records | self._index.records({one.document for one in candidates} - hits.records.keys())
             if all(candidate.document in records for candidate in candidates):
                 break
         else:
@@ -94,27 +96,33 @@ class Guard:
     def _found(
         self, probes: tuple[Probe, ...], language: str | None, view: Viewpoint, boundary: int
     ) -> tuple[Hits, list[Candidate]]:
-        """The candidates of a first look and, where that is suspicious, of a closer one."""
-        hits, candidates, suspects = self._look(probes, language, view, boundary)
-        if not candidates and suspects:
-            closer = tuple(self._digester.closer(probe) for probe in suspects)
-            hits, candidates, _ = self._look(closer, language, view, boundary)
+        """The candidates of a first look and, where that is suspicious, of a closer one.
+
+        With the closer look come the records of those suspected, so that it is the last round trip.
+        """
+        hits, examinations, candidates = self._look(probes, language, view, boundary)
+        suspects = [examination.suspects() for examination in examinations]
+        if not candidates and any(suspects):
+            closer = tuple(self._digester.closer(probe) for probe, some in zip(probes, suspects, strict=True) if some)
+            records = list(dict.fromkeys(document for some in suspects for document in some[:SUSPECTS]))
+            hits, _, candidates = self._look(closer, language, view, boundary, records)
         return hits, candidates
 
     def _look(
-        self, probes: tuple[Probe, ...], language: str | None, view: Viewpoint, boundary: int
-    ) -> tuple[Hits, list[Candidate], tuple[Probe, ...]]:
-        """One round trip: what it found, and the probes with which a closer look might find something."""
-        hits = self._index.lookup(_names(probes))
-        candidates: list[Candidate] = []
-        suspects = []
-        for probe, own_hits in zip(probes, _split(probes, hits), strict=True):
-            backgrounds = backgrounds_for(language, probe.syntax)
-            examination = Examination(probe, own_hits, backgrounds, boundary=boundary)
-            candidates += examination.candidates(self._index, view)
-            if examination.suspicious():
-                suspects.append(probe)
-        return hits, candidates, tuple(suspects)
+        self,
+        probes: tuple[Probe, ...],
+        language: str | None,
+        view: Viewpoint,
+        boundary: int,
+        records: Sequence[DocumentId] = (),
+    ) -> tuple[Hits, list[Examination], list[Candidate]]:
+        """One round trip, and what it found."""
+        hits = self._index.lookup(_names(probes), records)
+        examinations = [
+            Examination(probe, own_hits, backgrounds_for(language, probe.syntax), boundary=boundary)
+            for probe, own_hits in zip(probes, _split(probes, hits), strict=True)
+        ]
+        return hits, examinations, [one for some in examinations for one in some.candidates(self._index, view)]
 
 
 def warm() -> None:
@@ -191,14 +199,18 @@ def _matches(
 def _named(matches: list[Match]) -> tuple[Match, ...]:
     """The strongest MATCHES, and with them whatever trimming and disclosure must not miss.
 
-    That is the earliest leak, before which a generation is cut, and one of each kind of owner.
+    That is the earliest leak, before which a generation is cut, one of each kind of owner, and one of each organization
+    whose code would leak: each will ask whether it was told.
     """
     matches.sort(key=lambda match: (match.action is not Action.BLOCK, -match.tokens * match.similarity))
     leaks = [match for match in matches if match.action is Action.BLOCK]
     first_of_kind = {match.owner.kind: match for match in reversed(matches)}
-    needed = [*first_of_kind.values(), *([min(leaks, key=lambda match: match.start)] if leaks else [])]
-    rest = [match for match in needed if match not in matches[:MATCHES]]
-    return tuple(matches[:MATCHES] + rest)
+    private = [match for match in reversed(leaks) if match.owner.kind is OwnerKind.ORGANIZATION]
+    first_of_organization = {match.owner.name: match for match in private}
+    needed = [*first_of_kind.values(), *reversed(first_of_organization.values())]
+    needed += [min(leaks, key=lambda match: match.start)] if leaks else []
+    rest = dict.fromkeys(match for match in needed if match not in matches[:MATCHES])
+    return (*matches[:MATCHES], *rest)
 
 
 _WORDS = {

@@ -16,10 +16,9 @@ import numpy as np
 
 from guard import fingerprint, minhash
 from guard.errors import OwnerError, StoreUnavailableError
-from guard.hits import DocumentId, Hits, hits_of, owner_number
+from guard.hits import DocumentId, Hits, owner_number, picked
 from guard.layout import (
     COMPLETE,
-    DOCUMENT,
     EXPIRY,
     GONE,
     OWNER_IDS,
@@ -113,21 +112,23 @@ class Index:
         """The stamp of the index, which is opened at first use."""
         return self._stamp or self.open()
 
-    def lookup(self, names: NDArray[np.uint64]) -> Hits:
+    def lookup(self, names: NDArray[np.uint64], documents: Sequence[DocumentId] = ()) -> Hits:
         """Ask for many fingerprints in one round trip; raises what `open` raises when the index is not as it was.
 
         What is being written or taken back, and code of owners who are gone or whose time is over, is not among the
-        hits.
+        hits. Records of `documents` come along.
         """
         stamp = self.stamp()
-        found = self._looker.look(stamp, names)
+        found = self._looker.look(stamp, names, b"".join(map(document_key, documents)))
         if found.stamp != stamp.to_bytes():
             self.store.accept(stamp, found.stamp)
             self._garbage("the stamp of another index")
         try:
-            hits = hits_of(found.version, found.tokens, found.pairs)
-            hits = replace(hits, postings=self._names.veil(names[hits.which], hits.postings))
-            hidden = [document_id(found.pending[i : i + DOCUMENT]) for i in range(0, len(found.pending), DOCUMENT)]
+            which, veiled = picked(names, found.parts)
+            postings = self._names.veil(names[which], veiled)
+            records = _records(documents, found.records)
+            hits = Hits(which, postings, int(found.version), int(found.tokens), records)
+            hidden = [document_id(key) for key in found.pending]
         except ValueError:
             self._garbage("an answer that is none")
         return self._visible(hits, hidden, found.epoch) if len(hits.which) else hits
@@ -148,11 +149,7 @@ class Index:
         with self.store.refusing():
             values = self._reader.mget([RECORD + document_key(document) for document in wanted])
         try:
-            return {
-                document: DocumentRecord.from_bytes(value)
-                for document, value in zip(wanted, values, strict=True)
-                if value is not None
-            }
+            return _records(wanted, values)
         except ValueError:
             self._garbage("a record that is not one")
 
@@ -247,6 +244,12 @@ class Index:
     def _garbage(self, what: str) -> NoReturn:
         message = f"the store at {self.store.address} answered with {what}: run `cleanroom index verify`"
         raise StoreUnavailableError(message)
+
+
+def _records(documents: Sequence[DocumentId], values: Sequence[bytes | None]) -> dict[DocumentId, DocumentRecord]:
+    """The records of the documents that have one. ValueError if one of them is none."""
+    pairs = zip(documents, values, strict=True)
+    return {document: DocumentRecord.from_bytes(value) for document, value in pairs if value}
 
 
 def _number(owner_id: bytes) -> int:

@@ -1,20 +1,22 @@
-"""Asking several nodes of a cluster at once: everything is sent before the first answer is read. Knows no program.
+"""Asking several nodes at once: everything is sent before the first answer is read. Knows no question's meaning.
 
-redis-py's own pipelines do not take scripts on a cluster, and would ask node after node.
+redis-py's own pipelines would ask node after node of a cluster, and pack every key by itself.
 """
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any
-
-from redis.exceptions import NoScriptError, ResponseError
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Question = tuple[str, bytes, bytes, bytes]
-"""A program that writes nothing, its key, and its two arguments."""
+
+class Question(NamedTuple):
+    """A transaction that writes nothing, as it is sent, to the node that holds `key`; the last of `replies` counts."""
+
+    key: bytes
+    data: bytes
+    replies: int
 
 
 def ask(node_of: Callable[[bytes], Any], questions: Sequence[Question]) -> list[Any]:
@@ -23,34 +25,19 @@ def ask(node_of: Callable[[bytes], Any], questions: Sequence[Question]) -> list[
     Raises:
         redis.RedisError: a node does not answer, or answers with an error.
     """
-    answers = _asked(node_of, questions)
-    unknown = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-    if unknown:
-        for node, program in {(node_of(questions[i][1]), questions[i][0]) for i in unknown}:
-            node.script_load(program)
-        again = _asked(node_of, [questions[i] for i in unknown])
-        for i, answer in zip(unknown, again, strict=True):
-            answers[i] = answer
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    return answers
-
-
-def _asked(node_of: Callable[[bytes], Any], questions: Sequence[Question]) -> list[Any]:
     shares: dict[Any, list[int]] = {}
-    for i, (_, key, _, _) in enumerate(questions):
-        shares.setdefault(node_of(key), []).append(i)
+    for i, question in enumerate(questions):
+        shares.setdefault(node_of(question.key), []).append(i)
     answers: list[Any] = [None] * len(questions)
     opened: list[tuple[Any, Any]] = []
     try:
         for node, share in shares.items():
             connection = node.connection_pool.get_connection()
             opened.append((node, connection))
-            connection.send_packed_command(connection.pack_commands([_command(*questions[i]) for i in share]))
+            connection.send_packed_command([b"".join(questions[i].data for i in share)])
         for (_, connection), share in zip(opened, shares.values(), strict=True):
             for i in share:
-                answers[i] = _answer(connection)
+                answers[i] = _answer(connection, questions[i].replies)
     except BaseException:
         # Answers that nobody has read would be taken for those to the next question.
         for _, connection in opened:
@@ -62,13 +49,11 @@ def _asked(node_of: Callable[[bytes], Any], questions: Sequence[Question]) -> li
     return answers
 
 
-def _command(program: str, key: bytes, *args: bytes) -> tuple[Any, ...]:
-    digest = hashlib.sha1(program.encode(), usedforsecurity=False).hexdigest()
-    return ("EVALSHA_RO", digest, 1, key, *args)
-
-
-def _answer(connection: Any) -> Any:  # noqa: ANN401 - redis-py's connections have no common type here
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error
+def _answer(connection: Any, replies: int) -> Any:  # noqa: ANN401 - redis-py's connections have no common type here
+    for _ in range(replies - 1):
+        connection.read_response()
+    answer = connection.read_response()
+    for value in answer:
+        if isinstance(value, Exception):
+            raise value
+    return answer

@@ -1,4 +1,4 @@
-"""A document's postings and a query's names in the form that guard.scripts reads. Knows no store."""
+"""A document's postings in the form that guard.scripts reads. Knows no store."""
 
 from __future__ import annotations
 
@@ -73,14 +73,6 @@ def postings_of(digest: Digest) -> Postings:
     entries[:, -3:-1] = positions.astype("<u2").view(np.uint8).reshape(-1, 2)
     entries[:, -1] = agreement
     return Postings(names, entries)
-
-
-def asked(names: NDArray[np.uint64], generation: int) -> NDArray[np.uint8]:
-    """Names as the store is asked for them: bucket's key and remainder of each, shape (n, KEY + 3)."""
-    rows = np.empty((len(names), KEY + _REMAINDER), dtype=np.uint8)
-    rows[:, :KEY] = bucket_keys(buckets_of(names), generation)
-    rows[:, KEY:] = _remainders(names)
-    return rows
 
 
 def buckets_of(names: NDArray[np.uint64]) -> NDArray[np.int64]:

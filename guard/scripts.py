@@ -1,8 +1,8 @@
 """The Lua programs that the store runs for the index; each is atomic there. Knows guard.layout, and no meaning.
 
 KEYS[1] is the stamp, or on a cluster a shard's mark, and ARGV[1] what must stand there: so no program works on a store
-that lost its data. (LOOKUP declares no key where one server has them all: a declared key counts as one to write.) Every
-program of a writer may run twice, since a client repeats it when a connection breaks.
+that lost its data. Every program may run twice, since a client repeats it when a connection breaks. Checks run none:
+see guard.looking.
 """
 
 from __future__ import annotations
@@ -18,45 +18,6 @@ if redis.call('EXISTS', 'cr:{main}:moving') == 1 then
 end
 """
 
-# Finds each of `names` (bucket's key, remainder) and appends its index and its postings to `out`. Values come by a few,
-# as many as fit into the server's buffer at once. A bucket is searched for the three bytes wherever they stand, and
-# what does not begin an entry is passed over.
-_FIND = """
-local function find_all(names, out)
-  local sub, find, n, keys, missing, count = string.sub, string.find, #out, {}, {}, #names / 16
-  for i = 1, count do keys[i] = sub(names, 16 * i - 15, 16 * i - 3) end
-  for first = 1, count, 16 do
-    local last = math.min(first + 15, count)
-    local values = redis.call('MGET', unpack(keys, first, last))
-    for i = first, last do
-      local bucket = values[i - first + 1]
-      if bucket then
-        if #bucket == 0 or #bucket % 11 ~= 0 then return 'CRBUCKET a bucket is damaged' end
-        local remainder, found, held = sub(names, 16 * i - 2, 16 * i), {}, 0
-        local at = find(bucket, remainder, 1, true)
-        while at do
-          if at % 11 == 1 then
-            held = held + 1
-            found[held] = sub(bucket, at + 3, at + 10)
-            at = find(bucket, remainder, at + 11, true)
-          else
-            at = find(bucket, remainder, at + 1, true)
-          end
-        end
-        if held > 0 then
-          out[n + 1], out[n + 2] = i - 1, table.concat(found)
-          n = n + 2
-        end
-      else
-        missing[#missing + 1] = keys[i]
-      end
-    end
-  end
-  -- MGET has nothing to say of a key that is of another type.
-  if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then return 'CRBUCKET a bucket is none' end
-end
-"""
-
 # Several buckets of one shard at once: their keys and their values.
 READ_SOME = """
 local function read_some(prefix, first, past)
@@ -65,40 +26,6 @@ local function read_some(prefix, first, past)
   return keys, redis.call('MGET', unpack(keys))
 end
 """
-
-# ARGV: stamp, names. Answers the stamp that stands there, and if it is the right one: version, epoch, tokens, the
-# documents that are being written or taken back (5 bytes each), then index and postings of every name that was found.
-LOOKUP = (
-    """#!lua flags=no-writes,allow-cross-slot-keys
-"""
-    + _FIND
-    + """
-local stamp = redis.call('GET', 'cr:{main}:stamp')
-if not stamp then return {} end
-if stamp ~= ARGV[1] then return {stamp} end
-local state = redis.call('MGET', 'cr:{main}:version', 'cr:{main}:epoch', 'cr:{main}:tokens')
-local pending = table.concat(redis.call('HKEYS', 'cr:{main}:pending'))
-local out = {stamp, state[1] or '0', state[2] or '0', state[3] or '0', pending}
-local complaint = find_all(ARGV[2], out)
-if complaint then return redis.error_reply(complaint) end
-return out
-"""
-)
-
-# ARGV: mark, names of this shard. Answers the mark, then index and postings of every name that was found.
-FIND = (
-    """#!lua flags=no-writes
-"""
-    + _FIND
-    + """
-local mark = redis.call('GET', KEYS[1])
-if mark ~= ARGV[1] then return {mark} end
-local out = {mark}
-local complaint = find_all(ARGV[2], out)
-if complaint then return redis.error_reply(complaint) end
-return out
-"""
-)
 
 # ARGV: stamp, owner id, path, content hash, generation, list of buckets. Answers 0 if the document stands there
 # unchanged, else the new document's key and that of the one it replaces, or ''.

@@ -130,8 +130,8 @@ class Store:
             self.writer.nodes_manager.initialize()
         return client.get_redis_connection(client.get_node_from_key(key))
 
-    def ask_shards(self, questions: Sequence[Question]) -> list[Any]:
-        """Ask several nodes of a cluster at once, as `guard.nodes.ask` does. Use it inside `refusing()`."""
+    def ask(self, questions: Sequence[Question]) -> list[Any]:
+        """Ask the nodes that hold the keys at once, as `guard.nodes.ask` does. Use it inside `refusing()`."""
         return ask(partial(self.node, reading=True), questions)
 
     def read_stamp(self) -> Stamp | None:

@@ -202,8 +202,9 @@ def test_the_guard_can_change_nothing(deployment: SimpleNamespace) -> None:
             "redis.call('FLUSHALL')",
             "redis.pcall('DEL', KEYS[1])",
         ):
-            script = guard.script_load(f"return {write}")
+            script = observer.script_load(f"return {write}")
             assert refused(guard, "EVALSHA", script, 1, "cr:{main}:stamp")
+            assert refused(guard, "EVAL", f"return {write}", 1, "cr:{main}:stamp")
         assert {key: observer.dump(key) for key in observer.keys("*")} == before
 
 

@@ -10,7 +10,7 @@ from guard.fingerprint import Fingerprints
 from guard.layout import KEY, NAME_BITS, bucket_keys, bucket_prefix, document_id, document_key
 from guard.minhash import BANDS, STRIDE, Fragments
 from guard.names import Names
-from guard.postings import POSITIONS, POSTINGS_A_DOCUMENT, asked, buckets_of, postings_of
+from guard.postings import POSITIONS, POSTINGS_A_DOCUMENT, buckets_of, postings_of
 from guard.secret import IndexKey
 
 PLACES = st.integers(0, POSITIONS + 3)
@@ -84,13 +84,6 @@ def test_every_name_keeps_its_first_places(prints: list[Run], windows: list[tupl
 
 def test_a_document_without_a_fingerprint_has_no_entry() -> None:
     assert len(postings_of(Digester(IndexKey(bytes(32))).digest("empty.py", "x = 1\n", "python"))) == 0
-
-
-@given(st.lists(NAMES, max_size=20))
-def test_what_is_asked_for_is_what_was_stored(names: list[int]) -> None:
-    digest = digest_of([(name, 0, 0) for name in names], [])
-    stored = {bytes(row[:16]) for row in postings_of(digest).rows(bytes(5), 7, VEILING)}
-    assert {bytes(row) for row in asked(np.array(names, dtype=np.uint64), 7)} == stored
 
 
 def test_a_name_of_too_many_bits_is_refused() -> None:
