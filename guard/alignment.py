@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 CHAINS_A_DOCUMENT = 4
 """Chains of one document that a reader is told of."""
-SCATTERED_RUN = 9.0
-"""Bits that a run costs if it may stand anywhere among 512 tokens: log2 of where."""
+SCATTERED_RUN = 12.0
+"""Bits that a run costs if it may stand anywhere among 4,096 tokens: log2 of where."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ORDERS = 10
 """Tokens of the longest n-gram."""
-FORMAT = 1
+FORMAT = 2
 FOLDER = Path(__file__).parent / "backgrounds"
 """The models that ship, one file a language."""
 LOAD = 0.7

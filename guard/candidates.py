@@ -37,6 +37,9 @@ ADDED_BITS = 10.0
 ADDED_TOKENS = 5
 COVERED_TOKENS = 26
 """Tokens that a match must cover: two thirds of the smallest copy that is to be found."""
+SHORT_TOKENS = 36
+"""A match of fewer tokens needs SHORT_BITS more for each that is missing: short idioms are what models know least."""
+SHORT_BITS = 0.7
 VERBATIM_TOKENS = 34
 """Tokens that agree to the letter, in one chain, from which VERBATIM_SHARE of the bits is enough: the smallest copy
 that is to be found has 40, of which the fingerprints at its edges may leave out six."""
@@ -208,7 +211,7 @@ class Examination:
     def _suffices(self, chain: Chain, left: _Worth) -> bool:
         """Whether there is enough of the chain: in bits, or to the letter. What is set aside does not count."""
         threshold = self._significance.threshold
-        if chain.bits >= threshold:
+        if _told(chain, left) >= threshold:
             return int((chain.covered & ~left.aside).sum()) >= COVERED_TOKENS
         return chain.bits >= VERBATIM_SHARE * threshold and int((chain.exact & ~left.aside).sum()) >= VERBATIM_TOKENS
 
@@ -240,8 +243,8 @@ class Examination:
             first=first,
             last=last,
             covered=covered,
-            bits=chain.bits,
-            expected=self._significance.expected(chain.bits),
+            bits=_told(chain, left),
+            expected=self._significance.expected(_told(chain, left)),
         )
 
     def _reordered(self, owners: dict[int, Owner], documents: Mask, excused: Mask, left: _Worth) -> list[Candidate]:
@@ -303,3 +306,9 @@ class Examination:
             return 0
         _, counts = np.unique(rows[mine] * (1 << 16) + positions[mine], return_counts=True)
         return int(counts.max())
+
+
+def _told(chain: Chain, left: _Worth) -> float:
+    """The bits of a chain, less what a short one must have on top."""
+    covered = int((chain.covered & ~left.aside).sum())
+    return chain.bits - SHORT_BITS * max(0, SHORT_TOKENS - covered)

@@ -13,6 +13,7 @@ import numpy as np
 
 from guard.background import ORDERS, Background, gram_keys, literal_keys
 from guard.errors import BackgroundError
+from guard.pattern import pattern_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +56,7 @@ def count(trees: Iterable[Iterable[TokenStream]], language: str, *, least_trees:
 def _keys(stream: TokenStream, order: int) -> NDArray[np.uint64]:
     """The keys of a stream's n-grams of one order; of its literals for order 0."""
     if order:
-        return gram_keys(stream.symbols, order)
+        return gram_keys(pattern_of(stream), order)
     return literal_keys(stream.text, stream.symbols, stream.value_starts, stream.value_ends)
 
 

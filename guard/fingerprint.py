@@ -14,6 +14,7 @@ import numpy as np
 
 from guard.kernels import constant, kernel, part
 from guard.names import BASE_SHIFT, NAME_BITS, Hashes, Names, seal_names
+from guard.pattern import patterned, within
 from guard.runs import TokenKeys, mixed, run_hashes, symbol_hashes, token_hash, token_keys
 from guard.siphash import HALF_WORD, KEY_BYTES, WORD_BYTES, States, absorb, finish, keyed, tail
 from guard.winnowing import W, winnow_into
@@ -113,12 +114,16 @@ def _fingerprint(
     exact = np.empty(len(symbols), dtype=np.uint64)
     for at in range(len(symbols)):
         exact[at] = token_hash(text, symbols[at], starts[at], ends[at], keys.tokens)
+    pattern = patterned(text, symbols, starts, ends)
+    kinds = np.empty(len(symbols), dtype=np.uint64)
+    for at in range(len(symbols)):
+        kinds[at] = within(pattern[at], 0)  # that a name comes again makes no run rich
     base = keys.tokens.base[0]
     exact_runs = run_hashes(exact, _RUN, base)
     order = run_hashes(renamed, _RUN, base)
     poor = np.empty(len(order), dtype=np.bool_)
     for at in range(len(order)):
-        poor[at] = not _is_rich(renamed, at)
+        poor[at] = not _is_rich(kinds, at)
         if not poor[at]:
             order[at] = mixed(order[at])
         else:
@@ -129,7 +134,7 @@ def _fingerprint(
         first = np.int64(i) if every else np.int64(positions[i])
         if order[first] == _DROPPED:
             continue
-        run = _exact_run(exact, first, keys.runs) if poor[first] else _renamed_run(symbols, first, keys.runs)
+        run = _exact_run(exact, first, keys.runs) if poor[first] else _renamed_run(pattern, first, keys.runs)
         names[found] = run >> BASE_SHIFT
         positions[found] = first
         agreement[found] = _agreement(exact_runs[first], keys.agreement)
@@ -155,12 +160,22 @@ def _is_rich(tokens: Hashes, start: int) -> bool:
 
 
 @part
-def _renamed_run(symbols: NDArray[np.int32], start: int | np.int64, states: States) -> np.uint64:
-    """SipHash of a run's symbols, four bytes each."""
+def _seen(pattern: NDArray[np.int32], start: int | np.int64) -> Hashes:
+    """A run's symbols as the run sees them, shape (K,)."""
+    symbols = np.empty(K, dtype=np.uint64)
+    for behind in range(K):
+        symbols[behind] = within(pattern[start + behind], behind)
+    return symbols
+
+
+@part
+def _renamed_run(pattern: NDArray[np.int32], start: int | np.int64, states: States) -> np.uint64:
+    """SipHash of a run's symbols as the run sees them, four bytes each."""
     state = (states[0, 0], states[0, 1], states[0, 2], states[0, 3])
-    for at in range(start, start + K - 1, 2):
-        state = absorb(state, np.uint64(symbols[at]) | (np.uint64(symbols[at + 1]) << HALF_WORD))
-    rest = np.uint64(symbols[start + K - 1]) if K % 2 else _NOTHING
+    symbols = _seen(pattern, start)
+    for behind in range(0, K - 1, 2):
+        state = absorb(state, symbols[behind] | (symbols[behind + 1] << HALF_WORD))
+    rest = symbols[K - 1] if K % 2 else _NOTHING
     return finish(state, tail(_RENAMED_BYTES * K, rest))
 
 

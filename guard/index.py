@@ -52,7 +52,7 @@ SCHEMA = 2
 LEXER = 1
 """Rises with every change that gives an old text new tokens."""
 SCHEME = (
-    f"lexer{LEXER} winnow{fingerprint.K}/{fingerprint.W} "
+    f"lexer{LEXER} baker winnow{fingerprint.K}/{fingerprint.W} "
     f"minhash-{minhash.SCHEME}-{minhash.PERMUTATIONS}/{minhash.BANDS} "
     f"fragment{minhash.FRAGMENT}/{minhash.STRIDE}/{minhash.SHINGLE} veiled"
 )

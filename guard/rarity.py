@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from guard.background import COUNTS, ORDERS, level_of, literal_key, longer
 from guard.kernels import kernel, part
+from guard.pattern import pattern_of
 from guard.stream import IDENTIFIER, NUMBER, STRING
 from guard.vocabulary import symbol_of
 
@@ -62,8 +63,9 @@ def information(stream: TokenStream, backgrounds: tuple[Background, ...]) -> Bit
     Import statements are worth nothing.
     """
     bits = np.full(len(stream), LIMIT, dtype=np.float64)
+    pattern = pattern_of(stream)
     for background in backgrounds:
-        _information(stream.symbols, background.slots, float(background.tokens), COUNTS, bits)
+        _information(stream.symbols, pattern, background.slots, float(background.tokens), COUNTS, bits)
     return bits
 
 
@@ -88,11 +90,16 @@ def without_prose(bits: Bits, stream: TokenStream) -> Bits:
 
 @kernel
 def _information(
-    symbols: NDArray[np.int32], slots: NDArray[np.uint16], tokens: float, counts: Bits, bits: Bits
+    symbols: NDArray[np.int32],
+    pattern: NDArray[np.int32],
+    slots: NDArray[np.uint16],
+    tokens: float,
+    counts: Bits,
+    bits: Bits,
 ) -> None:
     inside = False
     before, here = np.zeros(ORDERS + 1), np.zeros(ORDERS + 1)
-    own = _own_probability(symbols)
+    own = _own_probability(pattern)
     for at in range(len(symbols)):
         symbol = symbols[at]
         inside = _is_one_of(symbol, _IMPORT_WORDS) or (inside and _is_one_of(symbol, _IMPORT_PARTS))
@@ -100,7 +107,7 @@ def _information(
         probability = 2.0**-UNTRAINED_BITS
         if tokens > 0:
             before[0] = tokens
-            probability = _probability(symbols, at, slots, counts, before, here)
+            probability = _probability(pattern, at, slots, counts, before, here)
         if own[at] >= 0.0:
             probability = max(probability, (1.0 - SELF_WEIGHT) * probability + SELF_WEIGHT * own[at])
         bits[at] = 0.0 if inside else min(bits[at], -np.log2(min(1.0, probability)))

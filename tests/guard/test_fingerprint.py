@@ -9,10 +9,12 @@ from samples.streams import stream_of, text_in
 
 from guard.fingerprint import GUARANTEE, MIN_DISTINCT, NAME_BITS, Fingerprinter, Fingerprints, K, W
 from guard.names import Names
+from guard.pattern import pattern_of
 from guard.secret import IndexKey
 from guard.siphash import siphash
 from guard.stream import IDENTIFIER, NUMBER, STRING, TokenStream
 from guard.tokens import lex
+from guard.vocabulary import NEAR, REPEATED
 
 KEY = IndexKey(b"k" * 32)
 OTHER = IndexKey(b"o" * 32)
@@ -149,11 +151,17 @@ def test_other_keys_name_everything_otherwise() -> None:
 
 def test_a_name_is_the_sealed_hash_of_its_run() -> None:
     lexed = lex(PYTHON, "python").code
-    run_key = KEY.derive(b"runs")[:16]
+    run_key, pattern = KEY.derive(b"runs")[:16], pattern_of(lexed).tolist()
     for name, position, _ in rows(FINGERPRINTER.fingerprints(lexed)):
-        run = lexed.symbols[position : position + K]
-        message = run.astype("<i4").tobytes()
-        if len(set(run.tolist())) < MIN_DISTINCT:
+        run = pattern[position : position + K]
+        for place, symbol in enumerate(run):
+            if REPEATED + place < symbol <= REPEATED + NEAR:  # it stands again, but for the first time in this run
+                run[place] = IDENTIFIER
+        message = np.array(run, dtype="<i4").tobytes()
+        if (
+            len({IDENTIFIER if symbol in range(REPEATED + 1, REPEATED + NEAR + 1) else symbol for symbol in run})
+            < MIN_DISTINCT
+        ):
             message = b"".join(exact_hash(lexed, at).to_bytes(8, "little") for at in range(position, position + K))
         base = np.array([siphash(run_key, message) >> (64 - NAME_BITS)], dtype=np.uint64)
         assert name == Names(KEY).seal(base)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from guard.keywords import HASH_KEYWORDS, SLASH_KEYWORDS
+from guard.keywords import GIVEN_NAMES, HASH_KEYWORDS, SLASH_KEYWORDS
 
 PYTHON = '''\
 class Ledger:
@@ -202,7 +202,7 @@ class Harbour:
         yield from ((hours, level) for _ in range(3))
 """
 
-_KEPT = HASH_KEYWORDS | SLASH_KEYWORDS | {"self"}
+_KEPT = HASH_KEYWORDS | SLASH_KEYWORDS | GIVEN_NAMES
 _PARTS = re.compile(
     r"(?P<comment>#(?!include)[^\n]*|//[^\n]*|/\*[\s\S]*?\*/|\"\"\"[\s\S]*?\"\"\")"
     r"|(?P<string>\"(?:[^\"\\\n]|\\.)*\"|`[^`]*`)|(?P<lifetime>'a\b)|(?P<char>'(?:[^'\\\n]|\\.)*')"
