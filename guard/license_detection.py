@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from guard.errors import CorpusError
 from guard.header import header_comment
 from guard.license_folder import LicenseFolder, read_folder, refined
+from guard.license_scan import LicenseScan
 from guard.license_tags import Precedence, conjunction, tagged_license
 from guard.license_texts import license_of_notice
 from guard.licenses import UNKNOWN_LICENSE
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 class TreeLicense:
     """The licences of the files under the folder `root`, as they and the folders above them, up to `top`, say.
 
-    Folders are read when a file in them is asked about, and once only.
+    Folders are read when a file in them is asked about, and once only. `scan` is asked about what stays unknown.
     """
 
     root: Path
     top: Path
+    scan: LicenseScan | None = None
     _folders: dict[Path, LicenseFolder] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -41,8 +43,14 @@ class TreeLicense:
 
         In this order: a REUSE annotation that overrides; SPDX tags in the file; its `.license` sidecar; other REUSE
         annotations; a licence text or notice in the comment that heads it; the LICENSE files and the metadata of the
-        nearest folder that has either. UNKNOWN_LICENSE if none of them says anything that is understood.
+        nearest folder that has either; `scan`. UNKNOWN_LICENSE if none of them says anything that is understood.
         """
+        said = self._said(path, head)
+        if said != UNKNOWN_LICENSE or self.scan is None:
+            return said
+        return self.scan.of(self.root / PurePosixPath(path)) or UNKNOWN_LICENSE
+
+    def _said(self, path: str, head: str) -> str:
         absolute = self.root / PurePosixPath(path)
         annotation = self._annotation(absolute)
         if annotation and annotation.precedence is Precedence.OVERRIDE:
@@ -80,8 +88,8 @@ class TreeLicense:
         return None
 
 
-def detect_license(root: Path) -> TreeLicense:
-    """Prepare to answer for the files under `root`, a folder or one file.
+def detect_license(root: Path, *, scan: bool = False) -> TreeLicense:
+    """Prepare to answer for the files under `root`, a folder or one file; with `scan`, by scancode too.
 
     Above `root`, only what it belongs to is asked: the rest of the git work tree that tracks it, or the installed
     distribution that lists it.
@@ -96,8 +104,10 @@ def detect_license(root: Path) -> TreeLicense:
     folder = real if real.is_dir() else real.parent
     repository = enclosing_repository(folder)
     if repository is not None and folder.is_relative_to(repository):
-        return TreeLicense(folder, repository)
-    return TreeLicense(folder, folder.parent if _is_installed(folder) else folder)
+        top = repository
+    else:
+        top = folder.parent if _is_installed(folder) else folder
+    return TreeLicense(folder, top, LicenseScan(top) if scan else None)
 
 
 def _is_installed(folder: Path) -> bool:

@@ -52,40 +52,68 @@ return {document, old and owner .. string.sub(old, 1, 3) or ''}
 # rows of bucket's key and entry, sorted by key. Answers the rows that were left out because the owner has as many
 # entries of that name as it may, or -1 if the document was given up meanwhile.
 #
-# Buckets are written whole with SET: a string that grows by APPEND takes up to twice the room it needs.
+# Buckets are read and written by up to 64 at a time: a command costs more than what it does here. They are written
+# whole: a string that grows by APPEND takes up to twice the room it needs. An owner's entries of one name begin with
+# the same five bytes.
 APPEND = (
     _SEALED
     + """
 local document, replaced, cap, rows = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[6]
 if ARGV[5] == '1' and redis.call('HGET', 'cr:{main}:pending', document) ~= 'w' then return -1 end
-local call, sub, find, owner = redis.call, string.sub, string.find, string.sub(document, 1, 2)
-local left_out, key, bucket, changed = {}, nil, nil, false
-for i = 1, #rows, 24 do
-  local next_key, entry = sub(rows, i, i + 12), sub(rows, i + 13, i + 23)
-  if next_key ~= key then
-    if changed then call('SET', key, bucket) end
-    key, changed = next_key, false
-    bucket = call('GET', key) or ''
-  end
-  local remainder, held, there = sub(entry, 1, 3), 0, false
-  local at = find(bucket, remainder, 1, true)
+local sub, find = string.sub, string.find
+
+local function stands_in(bucket, entry, at)
+  at = find(bucket, entry, at, true)
+  while at and at % 11 ~= 1 do at = find(bucket, entry, at + 1, true) end
+  return at
+end
+
+local function has_room(bucket, name, at)
+  local held = 0
   while at do
     if at % 11 == 1 then
-      local other = sub(bucket, at + 3, at + 7)
-      if sub(bucket, at, at + 10) == entry then there = true end
-      if sub(other, 1, 2) == owner and other ~= replaced then held = held + 1 end
-      at = find(bucket, remainder, at + 11, true)
+      if replaced == '' or sub(bucket, at + 3, at + 7) ~= replaced then held = held + 1 end
+      if held >= cap then return false end
+      at = find(bucket, name, at + 11, true)
     else
-      at = find(bucket, remainder, at + 1, true)
+      at = find(bucket, name, at + 1, true)
     end
   end
-  if not there and held < cap then
-    bucket, changed = bucket .. entry, true
-  elseif not there then
-    left_out[#left_out + 1] = (i - 1) / 24
-  end
+  return true
 end
-if changed then call('SET', key, bucket) end
+
+local left_out, row = {}, 1
+while row < #rows do
+  local keys, first, n, last = {}, {}, 0, nil
+  while row < #rows do
+    local key = sub(rows, row, row + 12)
+    if key ~= last then
+      if n == 64 then break end
+      n = n + 1
+      keys[n], first[n], last = key, row, key
+    end
+    row = row + 24
+  end
+  first[n + 1] = row
+  local values, changes, m = redis.call('MGET', unpack(keys)), {}, 0
+  for j = 1, n do
+    local bucket, changed = values[j] or '', false
+    for i = first[j], first[j + 1] - 1, 24 do
+      local entry, name = sub(rows, i + 13, i + 23), sub(rows, i + 13, i + 17)
+      local at = find(bucket, name, 1, true)
+      if not at or has_room(bucket, name, at) and not stands_in(bucket, entry, at) then
+        bucket, changed = bucket .. entry, true
+      elseif not stands_in(bucket, entry, at) then
+        left_out[#left_out + 1] = (i - 1) / 24
+      end
+    end
+    if changed then
+      changes[m + 1], changes[m + 2] = keys[j], bucket
+      m = m + 2
+    end
+  end
+  if m > 0 then redis.call('MSET', unpack(changes)) end
+end
 return left_out
 """
 )

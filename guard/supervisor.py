@@ -49,8 +49,6 @@ appendfsync everysec
 save ""
 maxmemory-policy noeviction
 enable-debug-command no
-hash-max-listpack-entries 512
-hash-max-listpack-value 1024
 loglevel notice
 logfile ""
 shutdown-on-sigterm nosave now force

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from guard.license_detection import TreeLicense, detect_license
@@ -30,15 +31,15 @@ class Tree:
     name: str = ""
 
     @classmethod
-    def with_detected_licenses(cls, root: Path, name: str) -> Tree:
-        """A licensed corpus in which every file has the licence that the tree states for it."""
-        return cls(root, Owner.licensed(name, "LicenseRef-unknown"), detect_license(root))
+    def with_detected_licenses(cls, root: Path, name: str, *, scan: bool = False) -> Tree:
+        """A licensed corpus in which every file has the licence that the tree states for it; `scan`: see there."""
+        return cls(root, Owner.licensed(name, "LicenseRef-unknown"), detect_license(root, scan=scan))
 
     def path_of(self, relative: str) -> str:
         """The document's path: the tree's name in front, so that two trees of one owner do not collide."""
         if self.root.is_file():
             return f"{self.name}/{relative}" if self.name else relative
-        return f"{self.name or self.root.resolve().name}/{relative}"
+        return f"{self.name or _folder_name(self.root.absolute())}/{relative}"
 
     def holds(self, path: str) -> bool:
         """Whether the document at `path` is, or was, a file of this tree."""
@@ -49,3 +50,9 @@ class Tree:
         if self.detected is None:
             return self.owner
         return Owner.licensed(self.owner.name, self.detected.of(relative, text[:LICENSE_HEAD]))
+
+
+@lru_cache(maxsize=64)
+def _folder_name(root: Path) -> str:
+    """What an absolute path's folder is called, asked once: every file of the tree is named after it."""
+    return root.resolve().name

@@ -52,7 +52,7 @@ class _Draft:
 
     @property
     def stands_in(self) -> NDArray[np.int64]:
-        return np.unique(self.postings.buckets[self.kept])
+        return _distinct(self.postings.buckets[self.kept])
 
     def record(self) -> bytes:
         digest = self.digest
@@ -115,7 +115,7 @@ class Writer:
         generation = self._programs.generation
         made = {place: postings_of(documents[place][1]) for place in places}
         calls = [
-            (owner, digest.path, digest.content, generation, buckets.encoded(np.unique(made[place].buckets)))
+            (owner, digest.path, digest.content, generation, buckets.encoded(_distinct(made[place].buckets)))
             for place, (owner, digest) in ((place, documents[place]) for place in places)
         ]
         answers = self._programs.main_all(BEGIN, calls)
@@ -186,3 +186,10 @@ class Writer:
                 first, total = place, 0
             total += size
         return answers + self._programs.spread(script, calls[first:])
+
+
+def _distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sorted numbers, each once: `np.unique` would sort them again."""
+    fresh = np.ones(len(numbers), dtype=np.bool_)
+    fresh[1:] = numbers[1:] != numbers[:-1]
+    return numbers[fresh]

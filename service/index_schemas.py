@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from guard.wire import PATH_LIMIT
 
 PATHS_LIMIT = 1000
 """Paths of one removal."""
+LONGEST_LIFE = 100_000 * 86_400
+"""Seconds of the longest life-time that code may be given."""
+MOST_SHOWN = 40
+"""Characters of a wrong value that an answer repeats."""
 
 
 def _encodable(text: str) -> str:
@@ -18,6 +22,16 @@ def _encodable(text: str) -> str:
         message = "a surrogate stands alone: send whole characters"
         raise ValueError(message)
     return text
+
+
+def _life_time(value: object) -> int:
+    """Seconds; what is none is named, since nothing of the caller's code can stand here."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LONGEST_LIFE:
+        shown = repr(value)
+        shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."
+        message = f"{shown} is no life-time: give a whole number of seconds from 1 to {LONGEST_LIFE}"
+        raise ValueError(message)
+    return value
 
 
 PathText = Annotated[str, Field(max_length=PATH_LIMIT), AfterValidator(_encodable)]
@@ -34,12 +48,13 @@ class IndexStamp(BaseModel):
 
 
 class OwnStatistics(BaseModel):
-    """What the index holds of one organization."""
+    """What the index holds of one organization. `expires`: from when on its code counts no more, seconds since 1970."""
 
     org: str
     documents: int
     tokens: int
     fragments: int
+    expires: int | None = None
 
 
 class DocumentPage(BaseModel):
@@ -76,3 +91,17 @@ class RemovalReply(BaseModel):
     """Documents that were withdrawn."""
 
     removed: int
+
+
+class ExpiryBody(BaseModel):
+    """For how many seconds from now on the organization's code is to count."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ttl: Annotated[int, BeforeValidator(_life_time)]
+
+
+class ExpiryReply(BaseModel):
+    """From when on its code counts no more, in seconds since 1970; null if it has none."""
+
+    expires: int | None

@@ -19,7 +19,15 @@ from guard.index import SCHEMA, SCHEME
 from guard.stamp import Stamp
 from service.accounts import SECRET
 from service.errors import IndexMismatchError, RemoteError, SetupError
-from service.index_schemas import PATHS_LIMIT, DocumentPage, IndexStamp, OwnStatistics, PutReply, RemovalReply
+from service.index_schemas import (
+    PATHS_LIMIT,
+    DocumentPage,
+    ExpiryReply,
+    IndexStamp,
+    OwnStatistics,
+    PutReply,
+    RemovalReply,
+)
 from service.schemas import ErrorBody
 
 if TYPE_CHECKING:
@@ -119,6 +127,11 @@ class RemoteIndex:
     def withdraw(self, prefix: str) -> int:
         """Withdraw every document whose path starts with `prefix`; answer how many there were."""
         return self._remove({"prefix": prefix})
+
+    def expire(self, ttl: int) -> int | None:
+        """Let the organization's code count for `ttl` more seconds; answer until when, None if it has none."""
+        content = json.dumps({"ttl": ttl}).encode()
+        return self._ask("PUT", "/v1/index/expiry", ExpiryReply, content=content, headers=JSON).expires
 
     def statistics(self) -> OwnStatistics:
         """How much the index holds of the organization."""

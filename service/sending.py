@@ -1,19 +1,25 @@
 """From a source tree to a server's index: files are read and fingerprinted here, and only digests are sent.
 
-What the server has already is not sent again, so an interrupted run is simply run again. Knows no HTTP and no terminal.
+Several processes make digests while this one sends them. What the server has already is not sent again, so an
+interrupted run is simply run again. Knows no HTTP and no terminal.
 """
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from guard.corpus import ListedFile, list_files, load
+from guard.corpus import list_files
+from guard.crew import work_together
 from guard.digest import Digester
 from guard.errors import CorpusError
-from guard.ingest import IngestReport, Progress
-from guard.skips import Skipped
+from guard.ingest import IngestReport, Progress, helpers_for, in_pieces
+from guard.intake import Item, Outcome, digested
+from guard.secret import IndexKey
+from guard.skips import Skipped, SkipReason
 from guard.standing import KEPT, Standing
 from guard.tree import Tree
 from guard.wire import encode, encode_batch
@@ -21,11 +27,10 @@ from service.errors import RemoteError
 from service.remote import made_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from guard.digest import Digest
-    from guard.secret import IndexKey
     from guard.stamp import Stamp
+    from service.index_schemas import PutReply
     from service.path_names import SentTree
     from service.remote import RemoteIndex
 
@@ -34,6 +39,8 @@ BATCH_BYTES = 1 << 20
 BATCH_DOCUMENTS = 128
 OVERHEAD = 1024
 """Bytes of a batch around its digests, at most."""
+AHEAD = 2
+"""Batches that may be on their way while more is made ready."""
 
 
 def send(
@@ -41,102 +48,174 @@ def send(
     key: IndexKey,
     tree: SentTree,
     *,
-    limit: int,
+    jobs: int = 0,
     prune: bool = False,
+    ttl: int | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> IngestReport:
     """Add or update every source file of a tree; with `prune`, also withdraw documents whose files are gone.
 
-    `limit` is how many bytes of a batch the server takes. `remote.require(key)` must have been asked before.
+    `jobs`: processes that read and digest, this one among them, 0 for one a core. `ttl`: seconds from the end of this
+    run for which the organization's code counts; None leaves it as it is.
 
     Raises:
+        IndexMismatchError: the server's index has another key than `key`, another scheme or schema.
         CorpusError: the tree cannot be read, or `prune` would empty it.
+        IngestError: a process that helped died.
         RemoteError: the server refuses or stays away; what was sent until then stays.
     """
     started = time.perf_counter()
-    report, digester = IngestReport(), Digester(key)
+    report = IngestReport()
+    limit = remote.require(key).max_batch_bytes
     standing = Standing(tree, {tree.owner: remote.documents()})
-    files = list(_files(standing, report))
-    if prune and not files:
+    items = list(_items(standing, report))
+    if prune and not items:
         _refuse_emptiness(standing, tree)
-    outbox = _Outbox(remote, made_with(key), limit, report)
-    size = 0
-    for done, file in enumerate(files, 1):
-        _take(file, standing, digester, outbox)
-        size += file.size
-        progress(Progress(done, len(files), size))
-    outbox.flush()
+    trade = _Digesting(key.secret, tree)
+    done = size = 0
+    with (
+        _posting(remote, made_with(key), limit, report) as outbox,
+        trade.practised() as reader,
+        closing(work_together(trade, reader, in_pieces(items), helpers_for(items, jobs), what=str(tree.root))) as work,
+    ):
+        for read in (each for some in work for each in some):
+            _note(standing, report, read.outcome)
+            if read.encoded:
+                outbox.add(read)
+            done, size = done + 1, size + read.outcome.size
+            progress(Progress(done, len(items), size))
+        outbox.finish()
     report.removed = remote.remove(standing.stale(prune=prune).get(tree.owner, []))
+    if ttl is not None:
+        remote.expire(ttl)
     report.seconds = time.perf_counter() - started
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file that was read: what to send of it, if anything, and what became of it unless the server is faster."""
+
+    outcome: Outcome
+    name: str = ""
+    encoded: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Digesting:
+    """Making digests of a tree's files, here or in another process. It opens no connection."""
+
+    key: bytes = field(repr=False)
+    tree: SentTree
+
+    @contextmanager
+    def practised(self) -> Iterator[_Reader]:
+        yield _Reader(self.tree, Digester(IndexKey(self.key)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    tree: SentTree
+    digester: Digester
+
+    def take(self, piece: Sequence[Item]) -> list[_Read]:
+        return [self._read(item) for item in piece]
+
+    def rest(self) -> list[_Read]:
+        return []
+
+    def _read(self, item: Item) -> _Read:
+        made = digested(self.tree, item, self.digester)
+        if isinstance(made, Outcome):
+            return _Read(made)
+        return _Read(made.outcome(written=True), made.digest.path, encode(made.digest))
+
+
 @dataclass(slots=True)
 class _Outbox:
-    """Digests that wait to be sent together."""
+    """Digests that wait to be sent together, and batches that are on their way, one after the other."""
 
     remote: RemoteIndex
     made_with: Stamp
     limit: int
     report: IngestReport
+    pool: ThreadPoolExecutor
     waiting: list[bytes] = field(default_factory=list)
     size: int = OVERHEAD
+    under_way: list[Future[PutReply]] = field(default_factory=list)
 
-    def add(self, digest: Digest, source: int) -> None:
-        """Put in a digest of a file of `source` bytes."""
-        encoded = encode(digest)
-        needed = len(encoded) + 4
+    def add(self, read: _Read) -> None:
+        """Put in the digest of a file."""
+        needed = len(read.encoded) + 4
         if OVERHEAD + needed > self.limit:
             message = (
-                f"the fingerprints of {digest.path} take {needed} bytes, more than the server takes: ask its operator "
+                f"the fingerprints of {read.name} take {needed} bytes, more than the server takes: ask its operator "
                 f"to raise CLEANROOM_MAX_INDEX_BYTES from {self.limit}"
             )
             raise RemoteError(message)
         if self.size + needed > min(self.limit, BATCH_BYTES) or len(self.waiting) == BATCH_DOCUMENTS:
-            self.flush()
-        self.waiting.append(encoded)
+            self._post()
+            self._await(AHEAD)
+        self.waiting.append(read.encoded)
         self.size += needed
-        self.report.tokens += digest.tokens
-        self.report.fragments += len(digest.fragments)
-        self.report.size += source
 
-    def flush(self) -> None:
-        """Send what waits."""
+    def finish(self) -> None:
+        """Send what waits, and wait until all has arrived."""
+        self._post()
+        self._await(0)
+
+    def _post(self) -> None:
         if self.waiting:
-            reply = self.remote.put(encode_batch(self.made_with, self.waiting))
-            self.report.added += reply.written
-            self.report.unchanged += reply.unchanged
+            batch = encode_batch(self.made_with, self.waiting)
+            self.under_way.append(self.pool.submit(self.remote.put, batch))
         self.waiting, self.size = [], OVERHEAD
 
+    def _await(self, most: int) -> None:
+        """Wait until no more than `most` batches are on their way."""
+        while self.under_way and (len(self.under_way) > most or self.under_way[0].done()):
+            reply = self.under_way.pop(0).result()
+            self.report.added += reply.written
+            self.report.unchanged += reply.unchanged
 
-def _files(standing: Standing, report: IngestReport) -> Iterator[ListedFile]:
+
+@contextmanager
+def _posting(remote: RemoteIndex, made_with: Stamp, limit: int, report: IngestReport) -> Iterator[_Outbox]:
+    """An outbox; left because of an error, it sends no more than what is on its way."""
+    with ThreadPoolExecutor(1, "cleanroom-sending") as pool:
+        try:
+            yield _Outbox(remote, made_with, limit, report, pool)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _items(standing: Standing, report: IngestReport) -> Iterator[Item]:
     for entry in list_files(standing.tree.root):
         if isinstance(entry, Skipped):
-            _note_skipped(standing, report, entry)
+            _note_skipped(standing, report, entry.path, entry.reason)
         else:
-            yield entry
+            yield Item(entry.path, entry.size, standing.contents(entry.path))
 
 
-def _take(file: ListedFile, standing: Standing, digester: Digester, outbox: _Outbox) -> None:
-    """Read one file and, unless it stands in the index as it is, put its digest into the outbox."""
-    tree = standing.tree
-    source = load(tree.root, file.path)
-    if isinstance(source, Skipped):
-        _note_skipped(standing, outbox.report, source)
+def _note(standing: Standing, report: IngestReport, outcome: Outcome) -> None:
+    """Count a file that was read; whether the server wrote what is sent of it, its answer tells."""
+    if outcome.skipped:
+        _note_skipped(standing, report, outcome.relative, outcome.skipped)
         return
-    standing.note(file.path, str(tree.owner))
-    if standing.contents(file.path).get(str(tree.owner)) == digester.content(source.text):
-        outbox.report.unchanged += 1
+    standing.note(outcome.relative, outcome.owner)
+    if not outcome.written:
+        report.unchanged += 1
         return
-    outbox.add(digester.digest(tree.path_of(file.path), source.text, source.language), source.size)
+    report.tokens += outcome.tokens
+    report.fragments += outcome.fragments
+    report.size += outcome.size
 
 
-def _note_skipped(standing: Standing, report: IngestReport, entry: Skipped) -> None:
-    report.skipped[entry.reason] += 1
-    standing.note_skipped(entry.path, entry.reason)
-    if entry.reason in KEPT:
+def _note_skipped(standing: Standing, report: IngestReport, path: str, reason: SkipReason) -> None:
+    report.skipped[reason] += 1
+    standing.note_skipped(path, reason)
+    if reason in KEPT:
         # It may stand there under its plain path, too.
-        standing.unread.add(Tree.path_of(standing.tree, entry.path))
+        standing.unread.add(Tree.path_of(standing.tree, path))
 
 
 def _refuse_emptiness(standing: Standing, tree: SentTree) -> None:

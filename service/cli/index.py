@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guard import license_scan
 from guard.audit import verify
 from guard.commons import add_standard_library
 from guard.ingest import IngestReport, ingest
@@ -18,8 +18,9 @@ from guard.types import Owner
 from guard.withdrawal import withdraw, withdraw_expired
 from service.cli import remote
 from service.cli.opening import index_address, opened_accounts
-from service.cli.output import Json, err, ingest_progress, print_json, print_table, say
+from service.cli.output import Json, err, ingest_progress, moment, print_json, print_table, say
 from service.cli.remote import HashPaths, Key, Server
+from service.errors import SetupError
 from service.settings import load_settings
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ Ttl = Annotated[
     str | None,
     typer.Option("--ttl", metavar="90d|12h|30m", help="For how long the owner's code counts, from this run on."),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Worker processes; 0 for one a core.")]
+Scancode = Annotated[
+    bool, typer.Option("--scancode", help="With --license auto: ask scancode-toolkit where nothing else finds one.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Processes that read and digest; 0 for one a core.")]
 Paths = Annotated[list[Path], typer.Argument(help="Source trees or files.")]
 
 
@@ -59,6 +63,7 @@ def add(  # noqa: PLR0913 - each is an option of the command line
     name: Name = None,
     jobs: Jobs = 0,
     *,
+    scancode: Scancode = False,
     ttl: Ttl = None,
     server: Server = None,
     key: Key = None,
@@ -66,18 +71,19 @@ def add(  # noqa: PLR0913 - each is an option of the command line
     as_json: Json = False,
 ) -> None:
     """Add or update the code below PATHS. Interrupted, it is simply run again."""
-    operators = commons or license_ is not None or ttl is not None
+    seconds = _seconds(ttl)
+    operators = commons or license_ is not None or scancode
     if to := remote.destination(server, key, org, hash_paths=hash_paths, operators=operators):
-        _show(remote.send_trees(to, paths, _tree_name(name)), as_json=as_json)
+        _show(remote.send_trees(to, paths, _tree_name(name), jobs, ttl=seconds), as_json=as_json)
         return
     settings = load_settings()
-    seconds = None if ttl is None else _seconds(ttl)
     _require_one_owner(org, license_, commons=commons)
+    _require_scancode(license_, scancode=scancode)
     if org is not None and name is not None and len(paths) > 1:
         message = "--name with --org names one tree: give one path"
         raise typer.BadParameter(message)
     _require_organization(settings, org)
-    trees = [_tree(path, org, license_, name) for path in paths]
+    trees = [_tree(path, org, license_, name, scan=scancode) for path in paths]
     _ingest_all(settings, trees, jobs, prune=False, ttl=seconds, as_json=as_json)
 
 
@@ -88,6 +94,7 @@ def sync(  # noqa: PLR0913 - as above
     name: Annotated[str | None, typer.Option("--name", help="The tree's name, if `index add` was given one.")] = None,
     jobs: Jobs = 0,
     *,
+    ttl: Ttl = None,
     server: Server = None,
     key: Key = None,
     hash_paths: HashPaths = False,
@@ -97,15 +104,16 @@ def sync(  # noqa: PLR0913 - as above
 
     A file that is there and can no longer be read (its mode, size or encoding) stays protected as it was.
     """
+    seconds = _seconds(ttl)
     if to := remote.destination(server, key, org, hash_paths=hash_paths):
-        _show(remote.send_trees(to, [path], _tree_name(name), prune=True), as_json=as_json)
+        _show(remote.send_trees(to, [path], _tree_name(name), jobs, prune=True, ttl=seconds), as_json=as_json)
         return
     if org is None:
         message = "name the organization whose code it is: --org SLUG"
         raise typer.BadParameter(message)
     settings = load_settings()
     _require_organization(settings, org)
-    _ingest_all(settings, [_tree(path, org, None, name)], jobs, prune=True, ttl=None, as_json=as_json)
+    _ingest_all(settings, [_tree(path, org, None, name)], jobs, prune=True, ttl=seconds, as_json=as_json)
 
 
 @app.command()
@@ -166,7 +174,7 @@ def stats(*, server: Server = None, key: Key = None, as_json: Json = False) -> N
         return
     print_table(
         ("owner", "documents", "tokens", "fragments", "expires"),
-        ((each.owner, each.documents, each.tokens, each.fragments, _moment(each.expires)) for each in numbers.owners),
+        ((each.owner, each.documents, each.tokens, each.fragments, moment(each.expires)) for each in numbers.owners),
     )
     say(f"index version {numbers.version}, {numbers.memory / 1e6:.1f} MB in the store")
 
@@ -198,17 +206,25 @@ def _require_one_owner(org: str | None, license_: str | None, *, commons: bool) 
         raise typer.BadParameter(message)
 
 
-def _seconds(ttl: str) -> float:
+def _require_scancode(license_: str | None, *, scancode: bool) -> None:
+    if not scancode:
+        return
+    if license_ != AUTO:
+        message = "--scancode looks for licences: it goes with --license auto, for code whose licence is not known"
+        raise typer.BadParameter(message)
+    if complaint := license_scan.complaint():
+        raise SetupError(complaint)
+
+
+def _seconds(ttl: str | None) -> int | None:
     """The seconds that 90d, 12h or 30m stand for."""
+    if ttl is None:
+        return None
     number, unit = ttl[:-1], ttl[-1:]
     if unit not in UNITS or not number.isdecimal() or not 0 < int(number) <= MOST_UNITS:
         message = f"--ttl {ttl} is no time: give a whole number of days, hours or minutes, such as 90d, 12h or 30m"
         raise typer.BadParameter(message)
-    return float(int(number) * UNITS[unit])
-
-
-def _moment(seconds: int | None) -> str:
-    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    return int(number) * UNITS[unit]
 
 
 def _require_organization(settings: Settings, org: str | None) -> None:
@@ -217,14 +233,14 @@ def _require_organization(settings: Settings, org: str | None) -> None:
             accounts.require_organization(org)
 
 
-def _tree(path: Path, org: str | None, license_: str | None, name: str | None) -> Tree:
+def _tree(path: Path, org: str | None, license_: str | None, name: str | None, *, scan: bool = False) -> Tree:
     if org is not None:
         return Tree(path, Owner.organization(org), name=_tree_name(name))
     name = name or path.resolve().name.lower()
     if license_ is None:
         return Tree(path, Owner.commons(name))
     if license_ == AUTO:
-        return Tree.with_detected_licenses(path, name)
+        return Tree.with_detected_licenses(path, name, scan=scan)
     return Tree(path, Owner.licensed(name, normalize(license_)))
 
 

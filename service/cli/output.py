@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,6 +47,11 @@ def say(message: str) -> None:
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever json takes
     """One JSON value on a line of stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def moment(seconds: int | None) -> str:
+    """A moment in seconds since 1970 as people read it; nothing for None."""
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def print_table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

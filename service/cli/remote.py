@@ -15,7 +15,7 @@ from guard.corpus import list_files
 from guard.skips import Skipped
 from guard.types import Owner, require_slug
 from service.cli.opening import shared_index_key
-from service.cli.output import Json, ingest_progress, print_json, print_table
+from service.cli.output import Json, ingest_progress, moment, print_json, print_table
 from service.errors import SetupError
 from service.path_names import PathNames, SentTree
 from service.remote import RemoteIndex
@@ -62,7 +62,10 @@ def destination(
             raise typer.BadParameter(message)
         return None
     if operators:
-        message = "--server takes an organization's own code only: other owners and --ttl are its operator's"
+        message = (
+            "--server takes the code of the key's own organization: --commons, --license, --scancode and --owner are "
+            "its operator's, who runs `cleanroom index` beside the store"
+        )
         raise typer.BadParameter(message)
     if not key:
         message = f"--server asks for an API key of scope index: set {KEY_VARIABLE}, or give --key"
@@ -70,8 +73,13 @@ def destination(
     return Destination(server, key, org, hash_paths)
 
 
-def send_trees(to: Destination, paths: list[Path], name: str, *, prune: bool = False) -> list[tuple[str, IngestReport]]:
-    """Send what is new of some trees; with `prune`, also withdraw what is gone from them. `name`: as of a Tree."""
+def send_trees(
+    to: Destination, paths: list[Path], name: str, jobs: int, *, prune: bool = False, ttl: int | None = None
+) -> list[tuple[str, IngestReport]]:
+    """Send what is new of some trees; with `prune`, also withdraw what is gone from them.
+
+    `name`: as of a Tree. `jobs`, `ttl`: as of `send`.
+    """
     if name and len(paths) > 1:
         message = "--name names one tree: give one path"
         raise typer.BadParameter(message)
@@ -83,8 +91,7 @@ def send_trees(to: Destination, paths: list[Path], name: str, *, prune: bool = F
         for path in paths:
             tree = SentTree(path, Owner.organization(stamp.org), name=name, names=names, hidden=to.hash_paths)
             with ingest_progress(name or path.name or str(path)) as progress:
-                limit = stamp.max_batch_bytes
-                report = send(remote, index_key, tree, limit=limit, prune=prune, progress=progress)
+                report = send(remote, index_key, tree, jobs=jobs, prune=prune, ttl=ttl, progress=progress)
             reports.append((str(path), report))
     return reports
 
@@ -113,7 +120,8 @@ def show_statistics(to: Destination, *, as_json: bool) -> None:
     if as_json:
         print_json(numbers.model_dump())
     else:
-        print_table(numbers.model_dump().keys(), [numbers.model_dump().values()])
+        shown = {**numbers.model_dump(), "expires": moment(numbers.expires)}
+        print_table(shown.keys(), [shown.values()])
 
 
 def names(

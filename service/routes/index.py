@@ -16,7 +16,16 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from service.accounts import Caller, Scope
 from service.auth import requires
 from service.errors import IndexUnavailableError, InvalidRequestError
-from service.index_schemas import DocumentPage, IndexStamp, OwnStatistics, PutReply, RemovalBody, RemovalReply
+from service.index_schemas import (
+    DocumentPage,
+    ExpiryBody,
+    ExpiryReply,
+    IndexStamp,
+    OwnStatistics,
+    PutReply,
+    RemovalBody,
+    RemovalReply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +64,11 @@ async def show_statistics(request: Request, caller: Indexer) -> OwnStatistics:
     """How much the index holds of the caller's organization."""
     numbers = await _working(request, caller, lambda documents: documents.statistics(caller.org))
     return OwnStatistics(
-        org=caller.org, documents=numbers.documents, tokens=numbers.tokens, fragments=numbers.fragments
+        org=caller.org,
+        documents=numbers.documents,
+        tokens=numbers.tokens,
+        fragments=numbers.fragments,
+        expires=numbers.expires,
     )
 
 
@@ -90,6 +103,14 @@ async def remove_documents(request: Request, body: RemovalBody, caller: Indexer)
         removed = await _working(request, caller, lambda documents: documents.withdraw(caller.org, prefix or ""))
     log.info("documents removed", removed=removed)
     return RemovalReply(removed=removed)
+
+
+@router.put("/v1/index/expiry")
+async def set_expiry(request: Request, body: ExpiryBody, caller: Indexer) -> ExpiryReply:
+    """Let all of the caller's documents count for so long, and then no more."""
+    expires = await _working(request, caller, lambda documents: documents.expire(caller.org, body.ttl))
+    log.info("expiry set", expires=expires)
+    return ExpiryReply(expires=expires)
 
 
 async def _working(request: Request, caller: Caller, work: Callable[[Documents], Result]) -> Result:

@@ -44,7 +44,7 @@ def test_docker_compose_understands_it(tmp_path: Path, secrets_folder: Path) -> 
     if command == ["docker-compose"]:
         # Version 1 knows all of this but the project's name.
         (deploy / "compose.yaml").write_text(COMPOSE.replace("\nname: cleanroom\n", "\n"), encoding="utf-8")
-    environment = {**os.environ, "COMPOSE_PROFILES": "tools"}
+    environment = {**os.environ, "COMPOSE_PROFILES": "tools,remote"}
     shown = subprocess.run(
         [*command, "--file", str(deploy / "compose.yaml"), "config"],
         capture_output=True,
@@ -55,7 +55,7 @@ def test_docker_compose_understands_it(tmp_path: Path, secrets_folder: Path) -> 
     assert shown.returncode == 0, shown.stderr
     # Nothing was left for the environment to fill in.
     assert "variable is not set" not in shown.stderr
-    for name in ("valkey", "prepare", "service", "index"):
+    for name in ("valkey", "prepare", "service", "intake", "index"):
         assert re.search(rf"^  {name}:$", shown.stdout, re.MULTILINE)
 
 
@@ -64,12 +64,13 @@ def test_nobody_reaches_the_store_from_outside() -> None:
     assert "ports:" not in valkey
     assert "networks: [store]" in valkey
     assert "internal: true" in section("networks", "store")
-    assert COMPOSE.count("ports:") == 1
+    assert COMPOSE.count("ports:") == 2
     assert '- "127.0.0.1:8080:8080"' in section("services", "service")
+    assert '- "127.0.0.1:8081:8080"' in section("services", "intake")
 
 
 def test_every_container_is_hardened_and_none_is_root() -> None:
-    for name in ("valkey", "prepare", "service", "index"):
+    for name in ("valkey", "prepare", "service", "intake", "index"):
         assert re.search(r"<<: \*(?:hardened|cleanroom)", section("services", name))
     for rule in ("read_only: true", "cap_drop: [ALL]", "no-new-privileges:true"):
         assert rule in COMPOSE
@@ -78,8 +79,9 @@ def test_every_container_is_hardened_and_none_is_root() -> None:
 
 
 def test_only_the_indexer_may_write() -> None:
-    assert "service.toml" in section("services", "service")
-    assert "indexer.toml" not in section("services", "service")
+    assert "secrets: [service.toml]" in section("services", "service")
+    assert "secrets: [intake.toml]" in section("services", "intake")
+    assert "profiles: [remote]" in section("services", "intake")
     for name in ("prepare", "index"):
         assert "secrets: [indexer.toml]" in section("services", name)
 
@@ -94,7 +96,7 @@ def test_no_secret_is_in_the_repository() -> None:
 def test_secrets_are_new_each_time_and_enterable_by_their_owner_alone(tmp_path: Path, secrets_folder: Path) -> None:
     again = tmp_path / "secrets"
     subprocess.run([ROOT / "deploy" / "make-secrets", again], check=True, capture_output=True)
-    for name in ("users.acl", "service.toml", "indexer.toml"):
+    for name in ("users.acl", "service.toml", "indexer.toml", "intake.toml"):
         assert (again / name).read_bytes() != (secrets_folder / name).read_bytes()
     assert stat.S_IMODE(again.stat().st_mode) == 0o700
     refused = subprocess.run([ROOT / "deploy" / "make-secrets", again], capture_output=True, text=True, check=False)
@@ -102,8 +104,17 @@ def test_secrets_are_new_each_time_and_enterable_by_their_owner_alone(tmp_path: 
     assert "exists already" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["service", "indexer"])
-def test_the_settings_are_settings(name: str, secrets_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "reads_as", "writes_as"),
+    [("service", "guard", None), ("indexer", "indexer", None), ("intake", "guard", "indexer")],
+)
+def test_the_settings_are_settings(
+    name: str, reads_as: str, writes_as: str | None, secrets_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLEANROOM_CONFIG", str(secrets_folder / f"{name}.toml"))
-    user = {"service": "guard", "indexer": "indexer"}[name]
-    assert re.fullmatch(rf"redis://{user}:[0-9a-f]{{64}}@valkey:6379/0", load_settings().redis_url or "")
+    settings = load_settings()
+    for url, user in ((settings.redis_url, reads_as), (settings.indexer_url, writes_as)):
+        if user is None:
+            assert url is None
+        else:
+            assert re.fullmatch(rf"redis://{user}:[0-9a-f]{{64}}@valkey:6379/0", url or "")

@@ -36,6 +36,7 @@ def test_the_indexer_may_do_all_that_organizations_ask_for(fresh_deployment: Dep
         assert documents.put("acme", batch()) == (2, 0)
         assert documents.page("acme", 0)[0].keys() == {"a.py", "b/c.go"}
         assert documents.statistics("acme").documents == 2
+        assert documents.expire("acme", 60) == documents.statistics("acme").expires
         with open_store(fresh_deployment.url("guard"), tmp_path, check_timeout=5.0) as reading:
             guard = Documents(Index(reading, KEY, tmp_path / "guard"))
             assert guard.stamp().key_check == KEY.check

@@ -11,9 +11,11 @@ import pytest
 from samples.code import GO, JAVA, PYTHON, UNRELATED
 from samples.indexed import ACME, BETA, KEY, Indexed
 
+from guard import ingest as ingestion
 from guard.audit import verify
 from guard.errors import CorpusError, IngestError, StoreMismatchError
-from guard.ingest import INLINE, IndexAddress, Progress, ingest
+from guard.ingest import IndexAddress, Progress, helpers_for, ingest
+from guard.intake import IntakeTrade, Item
 from guard.inventory import statistics
 from guard.skips import SkipReason
 from guard.tree import Tree
@@ -245,12 +247,16 @@ def test_progress_goes_from_nothing_to_all(address: IndexAddress, tree: Tree) ->
     write(tree.root / "binary.py", b"\0")
     told: list[Progress] = []
     ingest(address, tree, jobs=1, progress=told.append)
-    assert [(each.done, each.total) for each in told] == [(3, 3)]
+    assert (told[-1].done, {each.total for each in told}) == (3, {3})
+    assert [each.done for each in told] == sorted(each.done for each in told)
     assert told[-1].size == len(PYTHON) + len(JAVA) + 1
 
 
-def test_several_processes_do_it_and_one_that_dies_loses_nothing(address: IndexAddress, tmp_path: Path) -> None:
-    tree = many(tmp_path, INLINE + 50)
+def test_several_processes_do_it_and_one_that_dies_loses_nothing(
+    address: IndexAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "INLINE", 0)
+    tree = many(tmp_path, 114)
 
     def kill(_: Progress) -> None:
         for child in multiprocessing.active_children():
@@ -261,12 +267,29 @@ def test_several_processes_do_it_and_one_that_dies_loses_nothing(address: IndexA
     done = len(paths(address))
     assert done > 0
     report = ingest(address, tree, jobs=2)
-    assert report.added + report.unchanged == INLINE + 50
+    assert report.added + report.unchanged == 114
     assert report.unchanged >= done
     with address.opened() as (index, _):
         assert verify(index).sound
-        assert statistics(index).documents == INLINE + 50
+        assert statistics(index).documents == 114
     assert not multiprocessing.active_children()
+
+
+def test_a_helper_writes_what_this_process_would_write(address: IndexAddress, tmp_path: Path) -> None:
+    tree = many(tmp_path, 20)
+    items = [Item(f"{number:03}.py", 1, {}) for number in range(20)]
+    with IntakeTrade(address, tree).practised() as intake:
+        outcomes = intake.take(items) + intake.rest()
+    assert {outcome.relative for outcome in outcomes if outcome.written} == {item.relative for item in items}
+    assert ingest(address, tree, jobs=1).unchanged == 20
+
+
+def test_help_is_called_for_what_is_worth_it() -> None:
+    new = [Item(str(number), 10_000, {}) for number in range(1000)]
+    known = [Item(str(number), 10_000, {"org:acme": b""}) for number in range(1000)]
+    assert [helpers_for(new, jobs) for jobs in (1, 2, 8, 100)] == [0, 1, 7, 31]
+    assert helpers_for(new, 0) == len(os.sched_getaffinity(0)) - 1
+    assert helpers_for(known, 8) == helpers_for(new[:100], 8) == 0
 
 
 def test_two_runs_at_once_agree(address: IndexAddress, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,6 +76,17 @@ def test_add_sync_stats_and_remove(shelf: Shelf, run: Run, tree: Path, member: P
     assert not [path for path in member.rglob("*") if path.is_file()]
 
 
+def test_a_life_time_is_set_at_the_server(shelf: Shelf, run: Run, tree: Path) -> None:
+    server = ("--server", shelf.url, "--json")
+    for command, days in (("add", 30), ("sync", 2)):
+        answered(run(command, tree, "--ttl", f"{days}d", "--jobs", "1", *server))
+        expires = answered(run("stats", *server))["expires"]
+        assert 0 <= days * 86_400 - (expires - time.time()) < 300
+    answered(run("add", tree, *server))
+    assert answered(run("stats", *server))["expires"] == expires
+    assert "UTC" in run("stats", "--server", shelf.url).stdout
+
+
 def test_hashed_paths_are_looked_up_and_withdrawn(shelf: Shelf, run: Run, tree: Path) -> None:
     server = ("--server", shelf.url, "--hash-paths", "--json")
     assert answered(run("add", tree, *server))[0]["added"] == 2
@@ -112,13 +124,16 @@ def test_the_key_may_be_given_and_is_never_shown(shelf: Shelf, run: Run, tree: P
         (["add", "{tree}", "--server", "{url}"], {"INDEX_KEY": None}, (1, "CLEANROOM_INDEX_KEY")),
         (["add", "{tree}", "--server", "{url}"], {"INDEX_KEY": "ab" * 32}, (1, "another index key")),
         (["add", "missing", "--server", "{url}"], {}, (1, "missing")),
-        (["add", "{tree}", "--server", "{url}", "--ttl", "3d"], {}, (2, "operator")),
+        (["add", "{tree}", "--server", "{url}", "--ttl", "3w"], {}, (2, "--ttl 3w")),
+        (["sync", "{tree}", "--server", "{url}", "--ttl", "0d"], {}, (2, "--ttl 0d")),
+        (["add", "{tree}", "--server", "{url}", "--scancode"], {}, (2, "operator")),
+        (["add", "{tree}", "--org", "acme", "--scancode"], {}, (2, "--license auto")),
         (["add", "{tree}", "{tree}", "--server", "{url}", "--name", "x"], {}, (2, "one tree")),
         (["sync", "{tree}"], {}, (2, "--org")),
         (["remove", "--server", "{url}", "--owner", "org:globex"], {}, (2, "operator")),
         (["remove", "--server", "{url}", "--org", "globex"], {}, (1, "not 'globex'")),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_wrong_use_is_explained_and_sends_nothing(
     shelf: Shelf, run: Run, tree: Path, arguments: list[str], changed: dict[str, str | None], expected: tuple[int, str]

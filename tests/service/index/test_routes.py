@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
 MADE_WITH = made_with(KEY)
 BINARY = {"Content-Type": "application/octet-stream"}
 PATH = "/v1/index/documents"
-ROUTES = [("GET", "/v1/index/stamp"), ("GET", "/v1/index/stats"), ("GET", PATH), ("PUT", PATH), ("DELETE", PATH)]
+EXPIRY = "/v1/index/expiry"
+ROUTES = [
+    ("GET", "/v1/index/stamp"),
+    ("GET", "/v1/index/stats"),
+    ("GET", PATH),
+    ("PUT", PATH),
+    ("DELETE", PATH),
+    ("PUT", EXPIRY),
+]
 
 
 def batch(shelf: Shelf, made: Stamp = MADE_WITH, **texts: str) -> bytes:
@@ -234,3 +243,28 @@ def test_a_service_without_an_index_to_write(
 ) -> None:
     with running(make_services()) as url, replace(shelf, url=url).client() as client:
         assert_refused(client.get("/v1/index/stats"), 503, "index_unavailable")
+
+
+def test_a_life_time_is_the_organizations_own(shelf: Shelf) -> None:
+    with shelf.client() as client:
+        assert client.put(EXPIRY, json={"ttl": 60}).json() == {"expires": None}
+        assert shelf.indexed.index.owners() == []
+        put(shelf, a=PYTHON)
+        put(shelf, "globex", a=PYTHON)
+        expires = client.put(EXPIRY, json={"ttl": 60}).json()["expires"]
+        assert 0 <= time.time() + 60 - expires < 30
+        assert client.get("/v1/index/stats").json()["expires"] == expires
+        assert shelf.indexed.index.expiries() == {ACME: expires}
+        assert client.put(EXPIRY, json={"ttl": 8_640_000_000}).status_code == 200
+
+
+@pytest.mark.parametrize("ttl", [0, -5, 1.5, "90d", True, None, 8_640_000_001, 10**30, {}, "x" * 99])
+def test_what_is_no_life_time_is_named(shelf: Shelf, ttl: object) -> None:
+    put(shelf, a=PYTHON)
+    with shelf.client() as client:
+        reply = client.put(EXPIRY, json={"ttl": ttl})
+    assert_refused(reply, 400, "invalid_request", repr(ttl)[:40])
+    assert shelf.indexed.index.expiries() == {}
+    with shelf.client() as client:
+        assert client.put(EXPIRY, json={}).status_code == 400
+        assert client.put(EXPIRY, json={"ttl": 5, "org": "globex"}).status_code == 400

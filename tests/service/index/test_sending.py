@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import multiprocessing
 import re
 import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,10 +12,13 @@ from samples.code import SAMPLES, UNRELATED
 from samples.indexed import ACME, KEY
 from samples.streams import exact
 
+from guard import ingest as ingestion
+from guard.digest import Digester
 from guard.errors import CorpusError
 from guard.ingest import IngestReport
+from guard.intake import Item
 from guard.secret import IndexKey
-from guard.skips import Skipped, SkipReason
+from guard.skips import SkipReason
 from guard.standing import Standing
 from guard.store import STAMP_KEY
 from guard.tokens import lex
@@ -86,7 +92,7 @@ def sent(
     with RemoteIndex(url, shelf.keys["acme"], attempts=4, pause=0.01) as remote:
         stamp = remote.require(key)
         tree = SentTree(root, ACME, name=name, names=PathNames.of(key, stamp.org), hidden=hidden)
-        return send(remote, key, tree, limit=stamp.max_batch_bytes, **options)
+        return send(remote, key, tree, **options)
 
 
 def secrets_of(*texts: tuple[str, str]) -> set[str]:
@@ -180,6 +186,37 @@ def test_two_trees_of_one_name_may_be_given_others(shelf: Shelf, tree: Path, *, 
     assert len(shelf.indexed.index.paths(ACME)) == 5
 
 
+@pytest.mark.parametrize("hidden", [False, True], ids=["paths in clear", "paths hashed"])
+def test_several_processes_send_what_one_would(
+    shelf: Shelf, tree: Path, monkeypatch: pytest.MonkeyPatch, *, hidden: bool
+) -> None:
+    monkeypatch.setattr(ingestion, "INLINE", 0)
+    for number in range(150):
+        (tree / f"more{number}.py").write_text(f"answer_{number} = compute({number})\n" * 9)
+    report = sent(shelf, shelf.url, tree, hidden=hidden, jobs=3)
+    assert (report.added, report.unchanged) == (153, 0)
+    assert not multiprocessing.active_children()
+    assert sent(shelf, shelf.url, tree, hidden=hidden, jobs=1).unchanged == 153
+
+
+def test_another_process_reads_and_digests_the_same(tree: Path) -> None:
+    sent_tree = SentTree(tree, ACME, names=PathNames.of(KEY, "acme"), hidden=True)
+    items = [Item(name, 1, {}) for name in ("pool.go", "gone.py")]
+    trade = sending._Digesting(KEY.secret, sent_tree)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        there = pool.submit(sending._Reader.take, sending._Reader(sent_tree, Digester(KEY)), items)
+        with trade.practised() as reader:
+            assert reader.take(items) == there.result()
+
+
+def test_a_life_time_counts_from_the_runs_end(shelf: Shelf, tree: Path) -> None:
+    sent(shelf, shelf.url, tree, ttl=3600)
+    (end,) = shelf.indexed.index.expiries().values()
+    assert 3300 < end - time.time() <= 3600
+    sent(shelf, shelf.url, tree)
+    assert shelf.indexed.index.expiries() == {ACME: end}
+
+
 def test_an_organization_whose_time_is_over_begins_anew(shelf: Shelf, tree: Path) -> None:
     sent(shelf, shelf.url, tree)
     shelf.indexed.index.expire(ACME, 1.0)
@@ -215,7 +252,7 @@ def test_what_cannot_be_read_stays(tree: Path, *, hidden: bool) -> None:
     document = "wildlife/savannah/rebalancing.py"
     known = dict.fromkeys([document, names.document(document), "wildlife/gone.py"], b"")
     standing = Standing(SentTree(tree, ACME, names=names, hidden=hidden), {ACME: known})
-    sending._note_skipped(standing, IngestReport(), Skipped("savannah/", SkipReason.UNREADABLE))
+    sending._note_skipped(standing, IngestReport(), "savannah/", SkipReason.UNREADABLE)
     stale = set(standing.stale(prune=True)[ACME])
     assert document not in stale
     assert not hidden or names.document(document) not in stale
