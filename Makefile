@@ -6,8 +6,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCALE ?= small
 BENCHMARKS := guard-accuracy guard-idioms guard-evasions guard-speed
+FUZZ_SECONDS ?= 60
+FUZZED := lexer growth digest wire buckets background
+# Run once more as plain Python, where the lines of kernels count; what is about long texts would take minutes.
+KERNELS := tokens lexing buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
+SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve test check bench bench-check docs clean install $(BENCHMARKS:%=bench-%)
+.PHONY: serve test check coverage fuzz bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
@@ -20,6 +25,22 @@ check: $(STAMP)  ## Lint, types, import layers.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What is about PostgreSQL counts where CLEANROOM_TEST_POSTGRES_URL names one.
+coverage: $(STAMP)  ## Exit 1 where a line or a branch of guard/ is not reached by its tests.
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -q --cov=guard --cov-report= tests/guard tests/fuzzing tests/service/index tests/service/cli
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -k '$(SHORT)' -W 'ignore:overflow encountered:RuntimeWarning' \
+	  --cov=guard --cov-append --cov-report= $(KERNELS:%=tests/guard/test_%.py)
+	$(BIN)/coverage report --include='guard/*' --show-missing --skip-covered --fail-under=100
+
+fuzz: $(FUZZED:%=fuzz-%)  ## Fuzz the lexer, the digest and the readers of uploads, FUZZ_SECONDS each.
+
+$(FUZZED:%=fuzz-%): fuzz-%: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	mkdir -p .fuzz/$*
+	PYTHONPATH=tests NUMBA_DISABLE_JIT=1 $(BIN)/python -m fuzzing $* .fuzz/$* \
+	  -artifact_prefix=.fuzz/$*- -max_total_time=$(FUZZ_SECONDS)
 
 bench: $(BENCHMARKS:%=bench-%)  ## Run every benchmark at a size for two cores.
 
@@ -48,4 +69,4 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .bench .fuzz .coverage .mypy_cache .ruff_cache .pytest_cache

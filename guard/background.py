@@ -91,6 +91,7 @@ class Background:
                 slots, about = arrays["slots"], json.loads(arrays["about"].tobytes())
             model = cls(slots, int(about["tokens"]), about["language"], about["version"], about["sources"])
             sound = about["format"] == FORMAT and slots.dtype == np.uint16 and slots.ndim == 1 and not slots.all()
+            sound &= isinstance(about["language"], str) and isinstance(about["sources"], dict) and model.tokens >= 0
         except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds at damaged bytes
             message = f"{len(data)} bytes that are no background model: build it with `cleanroom background build`"
             raise BackgroundError(message) from error

@@ -102,7 +102,7 @@ def read_entry(seq: int, body: str, previous: str, digest: str) -> LedgerEntry:
     try:
         data = json.loads(body)
         return LedgerEntry(data["seq"], data["at"], _record(data), previous, digest)
-    except (ValueError, KeyError, TypeError, AttributeError, LedgerError, OwnerError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LedgerError, OwnerError) as error:
         message = f"entry {seq} of the ledger is no record: run `cleanroom ledger verify` and restore a backup"
         raise LedgerError(message) from error
 

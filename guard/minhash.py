@@ -112,11 +112,6 @@ class Signer:
             _sign(symbols, starts, self._keys, values)
         return starts, ends, values
 
-    def shingles(self, symbols: NDArray[np.int32]) -> NDArray[np.uint32]:
-        """Keyed hashes of all runs of SHINGLE symbols, shape (n,)."""
-        values: NDArray[np.uint32] = _hash_shingles(symbols, self._keys)
-        return values
-
 
 def _windows(count: int, stride: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Starts and ends of the windows of `count` tokens; the last ends where they do."""
@@ -147,11 +142,6 @@ def _name_bands(symbols: NDArray[np.int32], starts: NDArray[np.int32], keys: _Si
 @kernel
 def _sign(symbols: NDArray[np.int32], starts: NDArray[np.int32], keys: _SignerKeys, values: NDArray[np.uint32]) -> None:
     _sign_windows(_shingles(symbols, keys.tokens), starts, keys.permutations, values)
-
-
-@kernel
-def _hash_shingles(symbols: NDArray[np.int32], keys: _SignerKeys) -> NDArray[np.uint32]:
-    return _shingles(symbols, keys.tokens)
 
 
 @part

@@ -134,7 +134,8 @@ def _plausibility(
             score += openers[i]
         elif inside == mark:
             inside = _NO_MARK
-    score += -parts[-1] if inside else parts[-1]
+    behind = parts[len(marks)]
+    score += -behind if inside else behind
     return score
 
 

@@ -24,17 +24,15 @@ class Viewpoint:
 
     def action(self, owner: Owner) -> Action:
         """What a match against this owner's code leads to."""
-        match owner.kind:
-            case OwnerKind.COMMONS:
-                return Action.ALLOW
-            case OwnerKind.ORGANIZATION:
-                return Action.ALLOW if owner.name == self.caller else Action.BLOCK
-            case OwnerKind.LICENSED:
-                try:
-                    return _ACTIONS[decide(self.licenses, owner.license or "")]
-                except LicenseError:
-                    # A licence that cannot be read permits nothing.
-                    return Action.BLOCK
+        if owner.kind is OwnerKind.COMMONS:
+            return Action.ALLOW
+        if owner.kind is OwnerKind.ORGANIZATION:
+            return Action.ALLOW if owner.name == self.caller else Action.BLOCK
+        try:
+            return _ACTIONS[decide(self.licenses, owner.license or "")]
+        except LicenseError:
+            # A licence that cannot be read permits nothing.
+            return Action.BLOCK
 
     def reason(self, owner: Owner) -> str:
         """The same in words, for the ledger."""

@@ -98,10 +98,8 @@ def symbol_hashes(symbols: NDArray[np.int32], keys: TokenKeys) -> Hashes:
 
 @part
 def run_hashes(tokens: Hashes, length: int, base: np.uint64) -> Hashes:
-    """Polynomial hashes of all runs of `length` tokens, shape (max(0, n - length + 1),)."""
-    runs = np.empty(max(0, len(tokens) - length + 1), dtype=np.uint64)
-    if len(runs) == 0:
-        return runs
+    """Polynomial hashes of all runs of `length` tokens, of which there is one at least; shape (n - length + 1,)."""
+    runs = np.empty(len(tokens) - length + 1, dtype=np.uint64)
     run, power = np.uint64(0), np.uint64(1)
     for at in range(length):
         run = run * base + tokens[at]

@@ -33,7 +33,7 @@ class Stamp:
         try:
             stamp = cls(**json.loads(data))
             readable = 0 <= stamp.generation < GENERATIONS and stamp.to_bytes() == data
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             readable = False
         if not readable:
             message = (

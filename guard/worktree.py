@@ -142,7 +142,10 @@ def _walked(root: Path) -> Iterator[str]:
 def _is_tool_folder(entry: os.DirEntry[str]) -> bool:
     # pyvenv.cfg and conda-meta mark an environment under any name (PEP 405).
     marks = (Path(entry.path, mark) for mark in ("pyvenv.cfg", "conda-meta"))
-    return entry.name in TOOL_FOLDERS or any(mark.exists() for mark in marks)
+    try:
+        return entry.name in TOOL_FOLDERS or any(mark.exists() for mark in marks)
+    except OSError:
+        return False  # what cannot be looked into is reported as such when it is entered
 
 
 def _ignore_file(folder: Path) -> GitIgnoreSpec | None:

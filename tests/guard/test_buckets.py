@@ -35,3 +35,31 @@ def test_anything_else_is_no_list_or_a_list(data: bytes) -> None:
         return
     assert (np.diff(numbers) > 0).all()
     assert not len(numbers) or (numbers[0] >= 0 and numbers[-1] < BUCKETS)
+
+
+@given(SETS.filter(len), st.data())
+def test_a_list_with_other_bytes_is_no_list_or_another_set(numbers: set[int], data: st.DataObject) -> None:
+    raw = bytearray(encoded(np.array(sorted(numbers), dtype=np.int64)))
+    raw[data.draw(st.integers(3, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        again = decoded(bytes(raw))
+    except ValueError as error:
+        assert "list of buckets" in str(error)  # noqa: PT017 - else it would be numpy's
+        return
+    assert len(again) == len(numbers)
+    assert decoded(encoded(again)).tolist() == again.tolist()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(np.array([1, 2, 3]))[:-1] + b"\0",  # fewer marks than numbers
+        encoded(np.array([5, 5])),  # twice the same
+        encoded(np.array([5])) + b"\0",
+        b"\xff\xff\xff",
+        b"",
+    ],
+)
+def test_lists_that_contradict_themselves_are_none(data: bytes) -> None:
+    with pytest.raises(ValueError, match="list of buckets"):
+        decoded(data)

@@ -324,3 +324,23 @@ def test_a_header_ends_where_code_begins() -> None:
 @given(st.text(alphabet=st.sampled_from("#/*\"'-<!>{}() \nab;%="), max_size=200))
 def test_a_header_has_no_more_lines_than_its_text(text: str) -> None:
     assert len(header_comment(text).splitlines()) <= len(text.splitlines())
+
+
+def test_a_file_of_no_language_is_not_read(tmp_path: Path) -> None:
+    plant(tmp_path, {"notes.txt": "x = 1\n", "build/Makefile": "all:\n\tcc -o x x.c\n"})
+    assert load(tmp_path, "notes.txt") == Skipped("notes.txt", SkipReason.NOT_SOURCE)
+    assert taken(tmp_path) == {"build/Makefile"}
+
+
+def test_a_file_that_grows_while_it_is_read_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, {"a.py": PYTHON})
+    real = os.fstat
+
+    def growing(descriptor: int) -> os.stat_result:
+        status = real(descriptor)
+        with (tmp_path / "a.py").open("a") as file:
+            file.write("x = 1\n")
+        return status
+
+    monkeypatch.setattr(os, "fstat", growing)
+    assert load(tmp_path, "a.py", max_bytes=len(PYTHON)) == Skipped("a.py", SkipReason.OVERSIZE)

@@ -50,3 +50,12 @@ def test_content_tells_texts_apart_under_the_key() -> None:
     other = Digester(IndexKey(b"o" * 32))
     assert DIGESTER.content("a") == DIGESTER.content("a") != DIGESTER.content("b")
     assert DIGESTER.content("\ud800") != other.content("\ud800")
+
+
+def test_what_stands_in_comments_has_every_run_but_no_fragments_when_looked_at_closer() -> None:
+    remarks = "".join(f"# {line}\n" for line in SAMPLES["c"].splitlines())
+    _, prose = DIGESTER.probes(PYTHON + remarks, "python")
+    closer = DIGESTER.closer(prose)
+    assert prose.prose
+    assert {*prose.fingerprints.names.tolist()} < {*closer.fingerprints.names.tolist()}
+    assert not len(closer.fragments)

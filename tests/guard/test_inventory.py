@@ -9,7 +9,7 @@ from samples.indexed import ACME, COMMONS, Indexed
 
 from guard.errors import StoreEmptyError
 from guard.index import SCHEMA, SCHEME
-from guard.inventory import statistics
+from guard.inventory import statistics, statistics_of
 from guard.types import Owner
 
 if TYPE_CHECKING:
@@ -78,3 +78,11 @@ def test_damage_does_not_keep_the_rest_from_being_counted(embedded_store: Store,
     damaged = statistics(indexed.index)
     assert damaged.documents == 4
     assert damaged.tokens == whole.tokens / 4
+
+
+def test_whom_nobody_knows_has_nothing(embedded_store: Store, home: Path) -> None:
+    indexed = Indexed(embedded_store, home)
+    found = statistics_of(indexed.index, ACME)
+    assert (found.owner, found.documents, found.tokens) == (str(ACME), 0, 0)
+    indexed.add(ACME, "a.py", PYTHON)
+    assert statistics_of(indexed.index, ACME).documents == 1

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,3 +55,9 @@ def test_warming_changes_no_answer(text: str) -> None:
     warm()
     check.warm()
     assert [probe.fingerprints.names.tolist() for probe in digester.probes(text, None)] == before
+
+
+def test_a_kernel_that_stands_in_no_file_is_compiled_as_well() -> None:
+    names: dict[str, Any] = {}
+    exec("def double(number): return 2 * number", names)  # noqa: S102 - code of no file
+    assert kernels.kernel(names["double"])(21) == 42

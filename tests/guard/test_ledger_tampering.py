@@ -183,3 +183,18 @@ def test_a_broken_record_is_an_error_to_readers(original: Path) -> None:
     tampered.run(("UPDATE ledger SET body = '{}' WHERE seq = 2", ()))
     with Ledger(f"sqlite:///{tampered.path}") as ledger, pytest.raises(LedgerError, match="cleanroom ledger verify"):
         ledger.entries()
+
+
+NO_RECORDS = ["[]", "7", '{"schema": 99}', '{"seq": 1, "at": "", "schema": 0}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("body", NO_RECORDS, ids=range(len(NO_RECORDS)))
+def test_a_hash_that_fits_makes_no_record_of_what_is_none(original: Path, body: str) -> None:
+    tampered = Tampered(original)
+    with closing(sqlite3.connect(tampered.path)) as connection:
+        previous = connection.execute("SELECT previous FROM ledger WHERE seq = ?", (LENGTH,)).fetchone()[0]
+    digest = hashlib.sha256(bytes.fromhex(previous) + body.encode()).hexdigest()
+    tampered.run(("UPDATE ledger SET body = ?, hash = ? WHERE seq = ?", (body, digest, LENGTH)))
+    assert tampered.broken() == LENGTH
+    with Ledger(f"sqlite:///{tampered.path}") as ledger, pytest.raises(LedgerError, match="is no record"):
+        ledger.entries()

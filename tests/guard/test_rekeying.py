@@ -190,3 +190,19 @@ def test_it_waits_for_writers_and_takes_no_damage_along(indexed: Indexed) -> Non
     writer.append(min(writer.scan_iter(match="cr:{??}:p0:*")), b"half")
     with pytest.raises(StoreMismatchError, match="verify --mend"):
         rekeyed(indexed)
+
+
+def test_what_is_written_meanwhile_is_noticed(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rekeying, "HELD", 100)
+    shares: list[float] = []
+    bucket = min(indexed.store.writer.scan_iter(match="cr:{??}:p0:*"))
+
+    def write(share: float) -> None:
+        # As a version that does not know of re-keying might: at once, without asking.
+        shares.append(share)
+        indexed.store.writer.append(bucket, bytes(11))
+
+    with pytest.raises(StoreMismatchError, match="was written to while"):
+        rekey(indexed.index, OLD, NEW, OTHER.check, progress=write)
+    assert shares == sorted(shares)
+    assert indexed.index.open().key_check != OTHER.check

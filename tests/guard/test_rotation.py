@@ -213,3 +213,16 @@ def test_without_its_key_or_its_index_nothing_is_made(store: Store, home: Path, 
     assert [path.name for path in home.iterdir()] == ["index.id"]
     with pytest.raises(SecretError, match="needs a file"):
         Rotation(home, KEY)
+
+
+def test_what_was_begun_with_a_key_that_is_lost_is_given_up_as_well(
+    indexed: Indexed, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resume = interrupted_at(MOVE, 1, monkeypatch)
+    with pytest.raises(InterruptedError):
+        Rotation(home).run(indexed.store)
+    resume()
+    Rotation(home).file.unlink()
+    Rotation(home).abandon(indexed.store)
+    assert indexed.add(ACME, "c.py", UNRELATED)
+    assert verify(indexed.index).sound

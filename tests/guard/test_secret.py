@@ -183,3 +183,12 @@ def test_a_binding_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SecretError, match="file"):
         bind_index(tmp_path / "file" / "home", "a" * 32)
+
+
+def test_a_key_file_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SecretError, match=r"folder cannot be read .*restore it"):
+        read_index_key(tmp_path / "folder")
+    (tmp_path / "file").touch()
+    with pytest.raises(SecretError, match=r"cannot be written .*where you may write"):
+        write_index_key(tmp_path / "file" / "key", IndexKey(bytes(32)))

@@ -158,3 +158,9 @@ def test_a_batch_names_each_path_once_and_has_an_end() -> None:
         decode_batch(encode_batch(MADE_WITH, [one, one]))
     with pytest.raises(WireError, match="more than"):
         encode_batch(MADE_WITH, [b""] * (DOCUMENTS_LIMIT + 1))
+
+
+def test_a_batch_that_announces_more_digests_than_it_may_hold_is_refused() -> None:
+    batch = encode_batch(MADE_WITH, [])
+    with pytest.raises(WireError, match="1025 digests"):
+        decode_batch(batch[:-4] + struct.pack("<I", DOCUMENTS_LIMIT + 1))
