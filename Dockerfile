@@ -10,6 +10,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY guard guard
 COPY lsp lsp
+COPY published published
 COPY service service
 COPY training training
 # The model's wheel also declares llama-cpp-python, which has no wheel and is not used.

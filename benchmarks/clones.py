@@ -46,6 +46,17 @@ class Function:
 
 def functions(project: str, files: Iterable[tuple[str, str]]) -> Iterator[Function]:
     """Every function of MIN_LINES to MAX_LINES lines of code in files of (path, text), tests left out."""
+    for path, node in nodes(files):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+            code = ast.unparse(node)
+            if MIN_LINES <= code.count("\n") + 1 <= MAX_LINES:
+                yield Function(project, path, node.name, code)
+
+
+def nodes(files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ast.AST]]:
+    """Path and every node of files of (path, text) that are Python's, tests left out."""
     for path, text in files:
         if TESTS & set(path.split("/")):
             continue
@@ -54,12 +65,7 @@ def functions(project: str, files: Iterable[tuple[str, str]]) -> Iterator[Functi
         except (SyntaxError, ValueError):
             continue
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                if ast.get_docstring(node) is not None:
-                    node.body = node.body[1:] or [ast.Pass()]
-                code = ast.unparse(node)
-                if MIN_LINES <= code.count("\n") + 1 <= MAX_LINES:
-                    yield Function(project, path, node.name, code)
+            yield path, node
 
 
 def spans(files: Iterable[tuple[str, str]], length: int = SPAN_LINES) -> Iterator[str]:

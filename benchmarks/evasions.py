@@ -174,3 +174,13 @@ def several(text: str, rng: random.Random, names: tuple[str, ...] = tuple(EVASIO
     for name in rng.sample(names, len(names)):
         text = EVASIONS[name](text, rng)
     return text
+
+
+COMBINED = ("other literals", "reordered statements", "dead code", "while loops", "no type hints", "camel case")
+
+
+def combined(text: str, rng: random.Random) -> str:
+    """The tricks of COMBINED one after the other, then comments in another layout: what one would do to hide a copy."""
+    for name in (*COMBINED, "commented", "reformatted"):
+        text = EVASIONS[name](text, rng)
+    return text

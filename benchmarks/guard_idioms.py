@@ -12,15 +12,15 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from corpora import INDEXED, SMALL, CorpusDownloadError, sources
+from corpora import INDEXED, SMALL, polyglot, sources
 from guard_accuracy import STRANGER, guarding
 from idioms import Idiom, blocked, idioms
-from npm_corpora import POLYGLOT, NpmDownloadError, npm_sources
 from options import options_of
 from report import Report, progress
 
 from guard.check import Guard, GuardQuery
 from guard.types import Action
+from published.errors import PublishedCodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,8 @@ def main() -> None:
     report = Report("guard-idioms")
     known = idioms()
     indexed = sources(INDEXED[: SIZES[options.scale]], options.cache)
-    indexed |= _others(report, options.cache)
+    others, report.notes = polyglot(options.cache)
+    indexed |= others
     with progress() as bar, guarding(indexed, options.seed, bar) as guard:
         found = blocked(blockers(guard), known)
         found += [pair for pair in blocked(unnamed(guard), known) if pair not in found]
@@ -63,15 +64,6 @@ def unnamed(guard: Guard) -> Callable[[str, str | None], set[str]]:
     return lambda text, _: ask(text, None)
 
 
-def _others(report: Report, cache: Path) -> dict[str, Path]:
-    """Projects in other languages; a note says where there are none."""
-    try:
-        return {project.name: npm_sources(project, cache) for project in POLYGLOT}
-    except NpmDownloadError as error:
-        report.notes.append(f"only Python is indexed, so idioms of other languages show little: {error}")
-        return {}
-
-
 def _describe(report: Report, known: list[Idiom], found: list[tuple[Idiom, str]], indexed: dict[str, Path]) -> None:
     total = Counter(idiom.language for idiom in known)
     bad = Counter(idiom.language for idiom, _ in found)
@@ -84,5 +76,5 @@ def _describe(report: Report, known: list[Idiom], found: list[tuple[Idiom, str]]
 if __name__ == "__main__":
     try:
         main()
-    except CorpusDownloadError as error:
+    except PublishedCodeError as error:
         sys.exit(f"error: {error}")

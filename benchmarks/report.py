@@ -83,7 +83,7 @@ class Report:
         line = self.line()
         if not json_only:
             console = Console(file=sys.stdout, width=WIDTH, highlight=False)
-            for table in [*self.tables, self._verdict()]:
+            for table in [*self.tables, *([self._verdict()] if self.bars else [])]:
                 console.print(table)
                 console.print()
             for note in self.notes:

@@ -7,7 +7,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from guard.kernels import kernel
 from guard.layout import ENTRY, OWNER_BITS, REMAINDER_BITS, SERIAL_BITS
@@ -16,10 +15,11 @@ from guard.postings import POSITIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from guard.looking import Part
     from guard.records import DocumentRecord
 
-Part = tuple[NDArray[np.int64], list[bytes | None]]
-"""The buckets of some of the names, None for one that is not there, and where these stand among all of them."""
 _REMAINDER = np.uint64((1 << REMAINDER_BITS) - 1)
 _OWNER, _OWNER_SHIFT = np.uint64((1 << OWNER_BITS) - 1), np.uint64(OWNER_BITS)
 _SERIAL, _SERIAL_SHIFT = np.uint64((1 << SERIAL_BITS) - 1), np.uint64(SERIAL_BITS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guard.errors import StoreEmptyError, StoreUnavailableError
 from guard.layout import DOCUMENT, EPOCH, IN_SHARD, KEY, PENDING, RECORD, STAMP, TOKENS, VERSION, bucket_keys, mark
@@ -21,11 +22,10 @@ from guard.postings import buckets_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from guard.hits import Part
     from guard.store import Stamp, Store
 
+Part = tuple[NDArray[np.int64], list[bytes | None]]
+"""The buckets of some of the names, None for one that is not there, and where these stand among all of them."""
 LOOKS = 5
 """Times that a cluster is looked at until nothing changed between the first shard's answer and the last one's."""
 _STATE = (STAMP, VERSION, EPOCH, TOKENS)

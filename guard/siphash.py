@@ -12,9 +12,8 @@ from guard.kernels import kernel, part
 
 State = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 States = NDArray[np.uint64]
-"""Rows of what SipHash keeps, shape (n, STATE)."""
+"""Rows of what SipHash keeps, shape (n, 4)."""
 
-STATE = 4
 KEY_BYTES = 16
 WORD_BYTES = 8
 HALF_WORD = np.uint64(32)
@@ -26,7 +25,7 @@ _51, _48, _47, _43 = np.uint64(51), np.uint64(48), np.uint64(47), np.uint64(43)
 
 
 def keyed(key: bytes) -> States:
-    """The states before anything was read, one for every KEY_BYTES of `key`, shape (len(key) // KEY_BYTES, STATE)."""
+    """The states before anything was read, one for every KEY_BYTES of `key`, shape (len(key) // KEY_BYTES, 4)."""
     words = np.frombuffer(key, dtype="<u8").astype(np.uint64).reshape(-1, 2)
     return np.ascontiguousarray(_INITIAL ^ np.tile(words, 2))
 

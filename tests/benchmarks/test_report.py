@@ -44,6 +44,11 @@ def test_the_line_comes_last_after_tables_and_notes(capsys: pytest.CaptureFixtur
     assert "NO" in text
 
 
+def test_without_bars_there_is_no_table_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    Report("demo", {"recall": 1}).show(json_only=False)
+    assert "Bars" not in capsys.readouterr().out
+
+
 def test_alone_the_line_is_all(capsys: pytest.CaptureFixture[str]) -> None:
     report().show(json_only=True)
     assert capsys.readouterr() == (report().line() + "\n", "")

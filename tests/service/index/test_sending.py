@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from samples.code import SAMPLES, UNRELATED
 from samples.indexed import ACME, KEY
+from samples.sending import SECRET_CODE, sent
 from samples.streams import exact
 
 from guard import ingest as ingestion
@@ -17,82 +17,19 @@ from guard.digest import Digester
 from guard.errors import CorpusError
 from guard.ingest import IngestReport
 from guard.intake import Item
-from guard.secret import IndexKey
 from guard.skips import SkipReason
 from guard.standing import Standing
-from guard.store import STAMP_KEY
 from guard.tokens import lex
 from guard.types import Action
 from service import sending
-from service.errors import IndexMismatchError, RemoteError, SetupError
 from service.path_names import PathNames, SentTree
-from service.remote import RemoteIndex
-from service.sending import send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from guard.ingest import Progress
 
     from .conftest import Shelf, Wire
-
-SECRET_CODE = '''\
-"""Quotas of the zanzibar exchange: quagga limits, okapi margins."""
-
-MARGIN_TABLE = {"okapi": 0.031251, "quagga": 0.062503}
-GREETING = "salutations from the savannah"
-
-
-def rebalance_quota(exchange_ledger, savannah_rates, tolerance_bps=271828):
-    # Okapi margins are looked up before the quagga limit bites.
-    surplus_by_member = {}
-    for member_name, booked_units in exchange_ledger.items():
-        mirrored_units = savannah_rates.lookup(member_name, fallback=3133731)
-        overshoot = abs(booked_units - mirrored_units) * MARGIN_TABLE["okapi"]
-        if overshoot > tolerance_bps // max(booked_units, 17):
-            surplus_by_member[member_name] = (booked_units, mirrored_units, overshoot)
-    stragglers = sorted(set(savannah_rates.members) - set(exchange_ledger), key=savannah_rates.seniority)
-    while stragglers and len(surplus_by_member) < 4194304:
-        straggler = stragglers.pop()
-        surplus_by_member.setdefault(straggler, (0, savannah_rates.seniority(straggler), -1.5))
-    return surplus_by_member, [savannah_rates.describe(each, GREETING) for each in stragglers]
-
-
-def settle_quota(surplus_by_member, clearing_journal, approve_member):
-    for member_name, (left_units, right_units, overshoot) in sorted(surplus_by_member.items()):
-        if overshoot > 0 and not approve_member(member_name, left_units):
-            raise PermissionError(f"{member_name} exceeds the quagga limit by {right_units}")
-        clearing_journal.append({"debtor": member_name, "difference": -overshoot, "before": left_units})
-    return sum(booking["difference"] for booking in clearing_journal) or None
-'''
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    tree = tmp_path / "wildlife"
-    (tree / "savannah").mkdir(parents=True)
-    (tree / "savannah" / "rebalancing.py").write_text(SECRET_CODE)
-    (tree / "router.java").write_text(SAMPLES["java"])
-    (tree / "pool.go").write_text(SAMPLES["go"])
-    return tree
-
-
-def sent(
-    shelf: Shelf,
-    url: str,
-    root: Path,
-    *,
-    hidden: bool = False,
-    name: str = "",
-    key: IndexKey = KEY,
-    **options: Any,  # noqa: ANN401
-) -> IngestReport:
-    """What `cleanroom index add --server` does for one tree."""
-    with RemoteIndex(url, shelf.keys["acme"], attempts=4, pause=0.01) as remote:
-        stamp = remote.require(key)
-        tree = SentTree(root, ACME, name=name, names=PathNames.of(key, stamp.org), hidden=hidden)
-        return send(remote, key, tree, **options)
 
 
 def secrets_of(*texts: tuple[str, str]) -> set[str]:
@@ -266,83 +203,6 @@ def test_an_empty_tree_removes_nothing(shelf: Shelf, tree: Path) -> None:
     with pytest.raises(CorpusError, match="has 3 documents of it"):
         sent(shelf, shelf.url, tree, prune=True)
     assert len(shelf.indexed.index.paths(ACME)) == 3
-
-
-def test_another_index_key_is_refused_before_anything_is_sent(shelf: Shelf, wire: Wire, tree: Path) -> None:
-    other = IndexKey(bytes(32))
-    with pytest.raises(IndexMismatchError, match="another index key"):
-        sent(shelf, wire.url, tree, key=other)
-    assert wire.sent.count(b"HTTP/1.1\r\n") == 1
-    assert wire.sent.startswith(b"GET /v1/index/stamp")
-    assert other.check.encode() not in wire.sent
-    assert shelf.indexed.index.paths(ACME) == {}
-
-
-def test_another_scheme_is_refused_before_anything_is_sent(
-    shelf: Shelf, wire: Wire, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.remote.SCHEME", "lexer0")
-    with pytest.raises(IndexMismatchError, match="lexer0"):
-        sent(shelf, wire.url, tree)
-    assert b"PUT " not in wire.sent
-
-
-def test_a_connection_that_breaks_is_tried_again(shelf: Shelf, tapped: Callable[..., Wire], tree: Path) -> None:
-    with tapped(failures=2) as wire:
-        assert sent(shelf, wire.url, tree).added == 3
-    with tapped(failures=99) as wire, pytest.raises(RemoteError, match="cannot be reached"):
-        sent(shelf, wire.url, tree)
-
-
-def test_an_index_that_is_away_for_a_moment_is_waited_for(shelf: Shelf, wire: Wire) -> None:
-    writer: Any = shelf.store.writer
-    writer.rename(STAMP_KEY, b"away")
-    back = threading.Timer(0.2, lambda: writer.rename(b"away", STAMP_KEY))
-    away = RemoteIndex(wire.url, shelf.keys["acme"], attempts=2, pause=0.0)
-    with away, pytest.raises(RemoteError, match=r"503: .*retry later"):
-        away.require(KEY)
-    assert wire.sent.count(b"GET /v1/index/stamp") == 2
-    back.start()
-    with RemoteIndex(wire.url, shelf.keys["acme"], pause=0.1) as remote:
-        assert remote.require(KEY).org == "acme"
-    back.join()
-
-
-def test_more_than_the_server_takes_is_named(shelf: Shelf, tmp_path: Path) -> None:
-    (tmp_path / "large.py").write_text("".join(f"value_{i} = fetch(row[{i}], 'k{i}')\n" for i in range(9000)))
-    with pytest.raises(RemoteError, match=r"large\.py .* CLEANROOM_MAX_INDEX_BYTES"):
-        sent(shelf, shelf.url, tmp_path / "large.py")
-
-
-@pytest.mark.parametrize(
-    ("url", "complaint"),
-    [
-        ("http://index.example", "https://"),
-        ("http://10.0.0.1:8080", "https://"),
-        ("ftp://127.0.0.1", "expected https://"),
-        ("127.0.0.1:8080", "expected https://"),
-        ("https://user:hunter2@index.example", "without user"),
-        ("https://index.example:port", "expected https://"),
-    ],
-)
-def test_a_key_is_not_sent_in_clear_to_others(url: str, complaint: str) -> None:
-    with pytest.raises(SetupError, match=complaint) as refused:
-        RemoteIndex(url, "cr_" + "a" * 12 + "_" + "b" * 43)
-    assert "hunter2" not in str(refused.value)
-
-
-def test_a_key_that_is_none_is_not_repeated(shelf: Shelf) -> None:
-    for secret in ("", "hunter2", shelf.keys["acme"] + "\r\nX-Other: 1"):
-        with pytest.raises(SetupError, match="no API key") as refused:
-            RemoteIndex(shelf.url, secret)
-        assert secret == "" or secret not in str(refused.value)
-
-
-def test_a_server_of_another_kind_is_named(shelf: Shelf) -> None:
-    with RemoteIndex(f"{shelf.url}/elsewhere", shelf.keys["acme"]) as remote, pytest.raises(RemoteError, match="404"):
-        remote.require(KEY)
-    with RemoteIndex(f"{shelf.url}/v1/", shelf.keys["acme"]) as remote:
-        assert remote.require(KEY).org == "acme"
 
 
 def test_names_of_paths_tell_trees_and_organizations_apart() -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guard.corpus import MAX_BYTES
-from training import archives
-from training.archives import unpack
-from training.errors import PublicCodeError
+from published import archives
+from published.archives import unpack
+from published.errors import PublishedCodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ def test_nothing_is_written_outside_the_folder(
     tmp_path: Path, write: Callable[[Path, dict[str, bytes]], Path], name: str, path: str
 ) -> None:
     archive = write(tmp_path / name, {"fine.py": b"x = 1\n", path: b"x = 1\n"})
-    with pytest.raises(PublicCodeError, match="outside its folder"):
+    with pytest.raises(PublishedCodeError, match="outside its folder"):
         unpack(archive, tmp_path / "in" / "tree", python)
     assert list(tmp_path.rglob("*.py")) == []
 
@@ -105,7 +105,7 @@ def test_files_that_the_guard_would_not_read_are_left_out(tmp_path: Path) -> Non
 
 def test_an_archive_that_swells_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_UNPACKED", 10)
-    with pytest.raises(PublicCodeError, match="more than 10 bytes"):
+    with pytest.raises(PublishedCodeError, match="more than 10 bytes"):
         unpack(wheel(tmp_path / "demo.whl", FILES), tmp_path / "tree", python)
     assert not (tmp_path / "tree").exists()
 
@@ -118,6 +118,6 @@ def test_a_damaged_archive_leaves_no_tree(
     draw = random.Random(1)  # noqa: S311 - what does not compress
     archive = write(tmp_path / name, {f"{number}.py": draw.randbytes(5_000) for number in range(4)})
     archive.write_bytes(archive.read_bytes()[:keep])
-    with pytest.raises(PublicCodeError, match="is damaged"):
+    with pytest.raises(PublishedCodeError, match="is damaged"):
         unpack(archive, tmp_path / "trees" / "tree", python)
     assert list((tmp_path / "trees").iterdir()) == []

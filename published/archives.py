@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from guard.corpus import MAX_BYTES
-from training.errors import PublicCodeError
+from published.errors import PublishedCodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> None:
     Files over the guard's limit (guard.corpus.MAX_BYTES) are left out: the guard would not read them.
 
     Raises:
-        PublicCodeError: the archive is damaged, has a path out of the folder, or unpacks to more than MAX_UNPACKED.
+        PublishedCodeError: the archive is damaged, has a path out of the folder, or unpacks to more than MAX_UNPACKED.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
@@ -44,10 +44,10 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> None:
         draft.rename(folder)
     except _DAMAGE as error:
         message = f"{archive} is damaged ({error}): delete it, run again"
-        raise PublicCodeError(message) from error
+        raise PublishedCodeError(message) from error
     except OSError as error:
         message = f"{archive} cannot be unpacked to {folder} ({error.strerror}): free space, or name another folder"
-        raise PublicCodeError(message) from error
+        raise PublishedCodeError(message) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -57,8 +57,8 @@ def _write(archive: Path, draft: Path, wanted: Callable[[str], bool]) -> None:
     for name, content in _files(archive, wanted):
         total += len(content)
         if total > MAX_UNPACKED:
-            message = f"{archive} unpacks to more than {MAX_UNPACKED} bytes of source: it is no package of this list"
-            raise PublicCodeError(message)
+            message = f"{archive} unpacks to more than {MAX_UNPACKED} bytes of source: look at it before you use it"
+            raise PublishedCodeError(message)
         target = draft.joinpath(*_parts(archive, name))
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -68,7 +68,7 @@ def _parts(archive: Path, name: str) -> tuple[str, ...]:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
         message = f"{archive} has a file {name!r} outside its folder: delete it, run again"
-        raise PublicCodeError(message)
+        raise PublishedCodeError(message)
     return path.parts
 
 
@@ -101,11 +101,11 @@ def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
             )
         except FileNotFoundError as error:
             message = f"dpkg-deb is needed to unpack {archive}, and is not on the PATH: install it, run again"
-            raise PublicCodeError(message) from error
+            raise PublishedCodeError(message) from error
         with process, tarfile.open(fileobj=process.stdout, mode="r|") as tarred:
             yield tarred
             if process.stdout:
                 process.stdout.read()  # padding: dpkg-deb must not find the pipe closed
         if process.returncode:
             message = f"{archive} is damaged (dpkg-deb failed with {process.returncode}): delete it, run again"
-            raise PublicCodeError(message)
+            raise PublishedCodeError(message)

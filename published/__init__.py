@@ -1,0 +1,1 @@
+"""Code that others have published: pinned by hash, fetched by their registries' clients, verified, unpacked."""
