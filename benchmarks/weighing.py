@@ -53,4 +53,4 @@ class Weighing:
         hits = self._index.lookup(names)
         examination = Examination(probe, hits, backgrounds_for(language, probe.syntax), boundary=0)
         matches = examination.candidates(self._index, self._view)
-        return bool(matches), examination.closest if examination.suspicious() else 0.0, hits.tokens
+        return bool(matches), examination.closest if examination.suspects() else 0.0, hits.tokens

@@ -178,9 +178,15 @@ def _distribution(folder: Path) -> Distribution:
     for place in (folder, folder / "licenses", folder / "license_files"):
         if place.is_dir():
             texts.update(dict.fromkeys(_texts(place, sorted(path.name for path in place.iterdir()))))
-    record = _read(folder / "RECORD") or ""
-    files = frozenset(row[0] for row in csv.reader(record.splitlines()) if row)
-    return Distribution(combined(tuple(texts), stated) or UNKNOWN_LICENSE, files)
+    return Distribution(combined(tuple(texts), stated) or UNKNOWN_LICENSE, _recorded(_read(folder / "RECORD") or ""))
+
+
+def _recorded(record: str) -> frozenset[str]:
+    """The files that a RECORD names; none if it cannot be read."""
+    try:
+        return frozenset(row[0] for row in csv.reader(record.splitlines()) if row)
+    except csv.Error:
+        return frozenset()
 
 
 def _declared(path: Path) -> str | None:

@@ -41,7 +41,7 @@ def declared_license(name: str, content: str) -> str | None:
         return None
     try:
         return reader(content)
-    except (ValueError, TypeError, AttributeError, configparser.Error):
+    except (ValueError, TypeError, AttributeError, RecursionError, configparser.Error):
         return None  # not the manifest that its name promises
 
 

@@ -76,11 +76,11 @@ def tagged_license(head: str) -> str | None:
 def read_annotations(toml: str) -> tuple[Annotation, ...]:
     """The annotations of a REUSE.toml, those that decide first: within a file the last match wins.
 
-    A file that is no TOML has none; annotations without a licence or a path are left out.
+    A file that is no TOML, or one nested without end, has none; annotations without a licence or a path are left out.
     """
     try:
         tables = tomllib.loads(toml).get("annotations", [])
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return ()
     if not isinstance(tables, list):
         return ()
@@ -94,7 +94,7 @@ def _annotation(table: object) -> Annotation | None:
     if not paths or not licenses:
         return None
     named = table.get("precedence", "closest")
-    precedence = Precedence(named) if named in set(Precedence) else Precedence.CLOSEST
+    precedence = Precedence(named) if isinstance(named, str) and named in set(Precedence) else Precedence.CLOSEST
     return Annotation(tuple(_glob(path) for path in paths), conjunction(licenses), precedence)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from guard.license_detection import detect_license
 from guard.license_gnu import gnu_notices
+from guard.license_metadata import declared_license
 from guard.license_tags import Precedence, read_annotations
 from guard.licenses import UNKNOWN_LICENSE
 
@@ -21,14 +22,40 @@ from guard.licenses import UNKNOWN_LICENSE
         '[[annotations]]\npath = "a"\n',
         '[[annotations]]\nSPDX-License-Identifier = "MIT"\n',
         '[[annotations]]\npath = 3\nSPDX-License-Identifier = "MIT"\n',
+        "a = " + "[" * 20_000,
     ],
+    ids=lambda toml: toml[:30],
 )
 def test_annotations_that_say_nothing_are_left_out(toml: str) -> None:
     assert read_annotations(toml) == ()
 
 
-def test_an_unknown_precedence_is_the_default() -> None:
-    table = '[[annotations]]\npath = "a*"\nSPDX-License-Identifier = "MIT"\nprecedence = "loudest"\n'
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pyproject.toml", "a = " + "[" * 20_000),
+        ("Cargo.toml", "a = " + "{b=" * 20_000),
+        ("package.json", "[" * 100_000),
+    ],
+    ids=["pyproject.toml", "Cargo.toml", "package.json"],
+)
+def test_a_manifest_nested_without_end_declares_nothing(name: str, content: str) -> None:
+    assert declared_license(name, content) is None
+
+
+def test_a_record_that_cannot_be_read_names_no_file(tmp_path: Path) -> None:
+    package, distribution = tmp_path / "one", tmp_path / "one-1.0.dist-info"
+    package.mkdir()
+    distribution.mkdir()
+    (package / "code.py").write_text("x = 1\n")
+    (distribution / "METADATA").write_text("Metadata-Version: 2.4\nName: one\nLicense-Expression: MIT\n")
+    (distribution / "RECORD").write_text('"' + "x" * 200_000 + '",,\n')
+    assert detect_license(tmp_path).of("one/code.py", "x = 1\n") in {"MIT", UNKNOWN_LICENSE}
+
+
+@pytest.mark.parametrize("precedence", ['"none of these"', "[]", "{}", "7"])
+def test_an_unknown_precedence_is_the_default(precedence: str) -> None:
+    table = f'[[annotations]]\npath = "a*"\nSPDX-License-Identifier = "MIT"\nprecedence = {precedence}\n'
     assert read_annotations(table)[0].precedence is Precedence.CLOSEST
 
 

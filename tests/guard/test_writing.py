@@ -8,9 +8,10 @@ import pytest
 from samples.code import PYTHON, UNRELATED
 from samples.indexed import ACME, KEY, Indexed
 
+from guard import ingest as ingestion
 from guard.audit import verify
 from guard.errors import RefusalError, StoreUnavailableError
-from guard.ingest import INLINE, IndexAddress, ingest
+from guard.ingest import IndexAddress, ingest
 from guard.layout import VERSION
 from guard.tree import Tree
 
@@ -54,11 +55,12 @@ def test_an_error_of_the_store_that_no_program_expects_is_a_refusal(indexed: Ind
 
 
 def test_an_interrupted_run_ends_its_workers_and_leaves_what_is_whole(
-    embedded_store: Store, home: Path, tmp_path: Path
+    embedded_store: Store, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    indexed = Indexed(embedded_store, home)
-    for number in range(INLINE + 40):
-        (tmp_path / "tree").mkdir(exist_ok=True)
+    monkeypatch.setattr(ingestion, "INLINE", 0)
+    indexed, files = Indexed(embedded_store, home), 200
+    (tmp_path / "tree").mkdir()
+    for number in range(files):
         (tmp_path / "tree" / f"{number}.py").write_text(f"{UNRELATED}\nnumber = {number}\n")
 
     def interrupt(_: object) -> None:
@@ -69,4 +71,4 @@ def test_an_interrupted_run_ends_its_workers_and_leaves_what_is_whole(
         ingest(address, tree, jobs=2, progress=interrupt)
     assert not verify(indexed.index).incomplete_documents
     ingest(address, tree, jobs=2)
-    assert verify(indexed.index, mend=True).documents == INLINE + 40
+    assert verify(indexed.index, mend=True).documents == files
