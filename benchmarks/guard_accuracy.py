@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from questions import Asked
     from rich.progress import Progress
 
-SIZES = {"small": Size(functions=200, negatives=1000), "full": Size(functions=1000, negatives=4000)}
+SIZES = {"small": Size(functions=200, negatives=2000), "full": Size(functions=1000, negatives=4000)}
 STRANGER = "stranger"
 """The caller: an organization that owns none of the code."""
 PATIENCE = 30.0

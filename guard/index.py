@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["DocumentId", "DocumentRecord", "Hits", "Index", "owner_number"]
 
 SCHEMA = 2
-LEXER = 1
+LEXER = 2
 """Rises with every change that gives an old text new tokens."""
 SCHEME = (
     f"lexer{LEXER} baker winnow{fingerprint.K}/{fingerprint.W} "

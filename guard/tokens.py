@@ -2,9 +2,9 @@
 
 One lexer serves all languages in two syntaxes, by the mark that starts a line comment: `#` (Python, Ruby, shell ...)
 and `//` (C, C++, Java, JavaScript, TypeScript, Go, Rust ...). Fragments are first-class input: text may start or end
-inside a string or a comment. Layout, comments, docstrings, the choice of quotes and trailing commas leave no trace in
-the stream of code; what stands in comments and strings becomes a stream of its own, so that code recited behind a
-comment mark or in quotes is compared as well.
+inside a string or a comment. Layout, comments, docstrings, the choice of quotes, trailing commas and Python's grouping
+parentheses leave no trace in the stream of code; what stands in comments and strings becomes a stream of its own, so
+that code recited behind a comment mark or in quotes is compared as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from guard.characters import NEWLINE, RETURN, classes
+from guard.grouping import drop_grouping
 from guard.hints import drop_hints
 from guard.kernels import ZERO, kernel
 from guard.lexing import scan
@@ -105,4 +106,5 @@ def _read(
             scan_remark(remarks, hidden[i, 0], hidden[i, 1], syntax)
     if syntax == HASH_CODE:
         drop_hints(page)
+        drop_grouping(page)
     return syntax, page.counts[TOKENS], remarks.counts[TOKENS]

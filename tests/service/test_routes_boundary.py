@@ -20,7 +20,7 @@ def test_every_route_is_known_here(services: Services) -> None:
     generated = {("POST", "/v1/completions")}
     silent = {("GET", "/v1/models"), ("GET", "/healthz"), ("GET", "/readyz")}
     silent |= {(method, "/v1/index/documents") for method in ("GET", "PUT", "DELETE")}
-    silent |= {("GET", "/v1/index/stamp"), ("GET", "/v1/index/stats")}
+    silent |= {("GET", "/v1/index/stamp"), ("GET", "/v1/index/stats"), ("PUT", "/v1/index/expiry")}
     found = set()
     for route in create_app(services).routes:
         assert isinstance(route, Route), f"{route} is not a plain route: say here what it gives out"
