@@ -37,7 +37,7 @@ ADDED_BITS = 10.0
 ADDED_TOKENS = 5
 COVERED_TOKENS = 26
 """Tokens that a match must cover: two thirds of the smallest copy that is to be found."""
-SHORT_TOKENS = 36
+SHORT_TOKENS = 40
 """A match of fewer tokens needs SHORT_BITS more for each that is missing: short idioms are what models know least."""
 SHORT_BITS = 0.7
 VERBATIM_TOKENS = 34

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-EXPECTED = 0.05
+EXPECTED = 0.1
 """Chance matches a query that are put up with; how often there really are some is what benchmarks/guard_accuracy.py
 measures."""
 
