@@ -22,7 +22,7 @@ from guard.store import open_store
 from guard.types import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,9 +69,9 @@ class _TimedIndex(Index):
 
     waited = 0.0
 
-    def lookup(self, hashes: NDArray[np.uint64]) -> Hits:
+    def lookup(self, names: NDArray[np.uint64], documents: Sequence[DocumentId] = ()) -> Hits:
         began = time.perf_counter()
-        hits = super().lookup(hashes)
+        hits = super().lookup(names, documents)
         self.waited += time.perf_counter() - began
         return hits
 

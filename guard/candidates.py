@@ -19,6 +19,7 @@ from guard.rarity import information, literal_information, without_prose
 from guard.significance import Significance
 from guard.types import Action, MatchKind, Owner, OwnerKind
 from guard.winnowing import W
+from guard.worth import Worth, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from guard.digest import Probe
     from guard.index import DocumentId, Hits, Index
     from guard.policy import Viewpoint
-    from guard.rarity import Bits
     from guard.seeds import Mask
 
 EXONERATING_BITS = 25.0
@@ -37,9 +37,6 @@ ADDED_BITS = 10.0
 ADDED_TOKENS = 5
 COVERED_TOKENS = 26
 """Tokens that a match must cover: two thirds of the smallest copy that is to be found."""
-SHORT_TOKENS = 40
-"""A match of fewer tokens needs SHORT_BITS more for each that is missing: short idioms are what models know least."""
-SHORT_BITS = 0.7
 VERBATIM_TOKENS = 34
 """Tokens that agree to the letter, in one chain, from which VERBATIM_SHARE of the bits is enough: the smallest copy
 that is to be found has 40, of which the fingerprints at its edges may leave out six."""
@@ -52,19 +49,6 @@ BAND_BITS = 8.0
 """What a shared MinHash band tells of a reordered copy."""
 BANDS_THAT_COUNT = 3
 _WHOLE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class _Worth:
-    """What each token of the query tells, and what it adds to the letter: nothing for those that are `aside`."""
-
-    bits: Bits
-    literal: Bits
-    aside: Mask
-
-    def without(self, tokens: Mask) -> _Worth:
-        """What is left where these tokens tell nothing more."""
-        return _Worth(np.where(tokens, 0.0, self.bits), np.where(tokens, 0.0, self.literal), self.aside | tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +125,7 @@ class Examination:
         stream = self._probe.stream
         known = information(stream, self._backgrounds)
         bits = without_prose(known, stream) if self._probe.prose else known
-        worth = _Worth(bits, literal_information(stream, self._backgrounds), np.zeros(len(stream), dtype=np.bool_))
+        worth = Worth(bits, literal_information(stream, self._backgrounds), np.zeros(len(stream), dtype=np.bool_))
         licensed = {number for number in denied if owners[number].kind is OwnerKind.LICENSED}
         private = denied - licensed
         left = self._set_aside(self._held_by(allowed), worth, worth)
@@ -175,7 +159,7 @@ class Examination:
         held = np.array([number in numbers for number in self._numbers.tolist()], dtype=np.bool_)
         return held[self._owner_of]
 
-    def _set_aside(self, documents: Mask, whole: _Worth, left: _Worth) -> _Worth:
+    def _set_aside(self, documents: Mask, whole: Worth, left: Worth) -> Worth:
         """What is left of what the tokens tell once those that stand in these documents tell nothing.
 
         Chains of one document do not overlap, so what one of them passed over is asked for again: afterwards nothing
@@ -187,11 +171,11 @@ class Examination:
             worth = left
         return left
 
-    def _chains(self, documents: Mask, worth: _Worth, floor: float, *, most: int = CHAINS_A_DOCUMENT) -> list[Chain]:
+    def _chains(self, documents: Mask, worth: Worth, floor: float, *, most: int = CHAINS_A_DOCUMENT) -> list[Chain]:
         return self._alignment.chains(documents, worth.bits, worth.literal, floor, most=most)
 
     def _significant(
-        self, owners: dict[int, Owner], numbers: set[int], excused: set[int], left: _Worth
+        self, owners: dict[int, Owner], numbers: set[int], excused: set[int], left: Worth
     ) -> list[Candidate]:
         """What of these owners' documents is a copy; `excused`: whose code may be seen, or is told of already."""
         documents = self._held_by(numbers) & (self._alignment.counts > 1)
@@ -208,14 +192,14 @@ class Examination:
         for document, bits in found:
             self._weighed[document] = max(bits, self._weighed.get(document, 0.0))
 
-    def _suffices(self, chain: Chain, left: _Worth) -> bool:
+    def _suffices(self, chain: Chain, left: Worth) -> bool:
         """Whether there is enough of the chain: in bits, or to the letter. What is set aside does not count."""
         threshold = self._significance.threshold
-        if _told(chain, left) >= threshold:
+        if told(chain, left) >= threshold:
             return int((chain.covered & ~left.aside).sum()) >= COVERED_TOKENS
         return chain.bits >= VERBATIM_SHARE * threshold and int((chain.exact & ~left.aside).sum()) >= VERBATIM_TOKENS
 
-    def _adds(self, chain: Chain, left: _Worth) -> bool:
+    def _adds(self, chain: Chain, left: Worth) -> bool:
         """Whether the generation's own tokens are part of what makes the match.
 
         Either its share tells something by itself, or what stands in the prompt would be no match without it; in the
@@ -227,7 +211,7 @@ class Examination:
         alone = chain.bits - worth < self._significance.threshold
         return (count >= ADDED_TOKENS and worth >= ADDED_BITS) or (count > 0 and not alone)
 
-    def _aligned(self, chain: Chain, owner: Owner, left: _Worth) -> Candidate:
+    def _aligned(self, chain: Chain, owner: Owner, left: Worth) -> Candidate:
         """The chain from the first to the last token of it that is not set aside."""
         telling = np.flatnonzero(chain.covered & ~left.aside)
         first, last = int(telling[0]), int(telling[-1])
@@ -243,11 +227,11 @@ class Examination:
             first=first,
             last=last,
             covered=covered,
-            bits=_told(chain, left),
-            expected=self._significance.expected(_told(chain, left)),
+            bits=told(chain, left),
+            expected=self._significance.expected(told(chain, left)),
         )
 
-    def _reordered(self, owners: dict[int, Owner], documents: Mask, excused: Mask, left: _Worth) -> list[Candidate]:
+    def _reordered(self, owners: dict[int, Owner], documents: Mask, excused: Mask, left: Worth) -> list[Candidate]:
         """Documents that hold enough of the query in whatever order, where the generation's share is half of it.
 
         What a document that may be seen holds as much of excuses whatever of the query it covers.
@@ -282,7 +266,7 @@ class Examination:
         return found
 
     def _scattered(
-        self, documents: Mask, left: _Worth
+        self, documents: Mask, left: Worth
     ) -> tuple[list[tuple[DocumentId, float]], list[tuple[int, float, list[int]]]]:
         """What the runs of documents are worth, and the documents in which that is a match: row, bits, span."""
         least = self._significance.threshold + REORDERED_BITS
@@ -306,9 +290,3 @@ class Examination:
             return 0
         _, counts = np.unique(rows[mine] * (1 << 16) + positions[mine], return_counts=True)
         return int(counts.max())
-
-
-def _told(chain: Chain, left: _Worth) -> float:
-    """The bits of a chain, less what a short one must have on top."""
-    covered = int((chain.covered & ~left.aside).sum())
-    return chain.bits - SHORT_BITS * max(0, SHORT_TOKENS - covered)
