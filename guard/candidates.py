@@ -196,8 +196,8 @@ class Examination:
         """Whether there is enough of the chain: in bits, or to the letter. What is set aside does not count."""
         threshold = self._significance.threshold
         if told(chain, left) >= threshold:
-            return int((chain.covered & ~left.aside).sum()) >= COVERED_TOKENS
-        return chain.bits >= VERBATIM_SHARE * threshold and int((chain.exact & ~left.aside).sum()) >= VERBATIM_TOKENS
+            return int(left.telling(chain.covered).sum()) >= COVERED_TOKENS
+        return chain.bits >= VERBATIM_SHARE * threshold and int(left.telling(chain.exact).sum()) >= VERBATIM_TOKENS
 
     def _adds(self, chain: Chain, left: Worth) -> bool:
         """Whether the generation's own tokens are part of what makes the match.
@@ -206,19 +206,20 @@ class Examination:
         second case that share may be a single token: whoever draws code out a few tokens at a time has the rest of it
         in the prompt.
         """
-        new = chain.covered & ~left.aside & self._added
+        new = left.telling(chain.covered) & self._added
         count, worth = int(new.sum()), float(left.bits[new].sum() + left.literal[chain.exact & self._added].sum())
         alone = chain.bits - worth < self._significance.threshold
         return (count >= ADDED_TOKENS and worth >= ADDED_BITS) or (count > 0 and not alone)
 
     def _aligned(self, chain: Chain, owner: Owner, left: Worth) -> Candidate:
         """The chain from the first to the last token of it that is not set aside."""
-        telling = np.flatnonzero(chain.covered & ~left.aside)
+        telling = np.flatnonzero(left.telling(chain.covered))
         first, last = int(telling[0]), int(telling[-1])
         covered, exact = (int(mask[first : last + 1].sum()) for mask in (chain.covered, chain.exact))
         kind = MatchKind.NEAR
         if covered >= _WHOLE * (last - first + 1) and chain.diagonals == 1:
             kind = MatchKind.EXACT if exact >= _WHOLE * (last - first + 1) else MatchKind.RENAMED
+        bits = told(chain, left)
         return Candidate(
             document=chain.document,
             owner=owner,
@@ -227,8 +228,8 @@ class Examination:
             first=first,
             last=last,
             covered=covered,
-            bits=told(chain, left),
-            expected=self._significance.expected(told(chain, left)),
+            bits=bits,
+            expected=self._significance.expected(bits),
         )
 
     def _reordered(self, owners: dict[int, Owner], documents: Mask, excused: Mask, left: Worth) -> list[Candidate]:

@@ -21,6 +21,8 @@ from guard.background import backgrounds_for
 from guard.candidates import Candidate, Examination
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
+from guard.hits import Hits, picked
+from guard.layout import ENTRY
 from guard.licenses import LicensePolicy, decide
 from guard.policy import Viewpoint, strictest
 from guard.rarity import information, literal_information
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from guard.digest import Probe
-    from guard.index import DocumentId, DocumentRecord, Hits, Index
+    from guard.index import DocumentId, DocumentRecord, Index
 
 PREFIX_CHARACTERS = 8_000
 LOOKUPS = 3
@@ -133,7 +135,8 @@ def warm() -> None:
     for probe in digester.probes("def f(x):\r\n    return [x, None]\n" * 20, "python"):
         closer, backgrounds = digester.closer(probe), backgrounds_for("python", probe.syntax)
         weights = information(probe.stream, backgrounds), literal_information(probe.stream, backgrounds)
-        places = closer.fingerprints.positions.astype(np.int64)
+        names, places = closer.fingerprints.names, closer.fingerprints.positions.astype(np.int64)
+        Hits(*picked(names, [(np.arange(len(names)), [bytes(ENTRY)] * len(names))]), version=0, tokens=0).columns()
         seeds = Seeds(places, np.zeros_like(places), places, np.ones(len(places), dtype=np.bool_))
         alignment, every = Alignment(seeds, len(probe.stream)), np.ones(1, dtype=np.bool_)
         alignment.chains(every, *weights, 0.0)

@@ -5,12 +5,13 @@ A file is read, judged and digested while those before it are being written: a w
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from guard.corpus import load
+from guard.lane import Lane
 from guard.skips import Skipped, SkipReason
 
 if TYPE_CHECKING:
@@ -84,24 +85,21 @@ def digested(tree: Tree, item: Item, digester: Digester) -> Digested | Outcome:
 class Intake:
     """Takes files of one tree into an index, several at a time. Use `Intake.opened`."""
 
-    def __init__(self, tree: Tree, index: Index, digester: Digester, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, tree: Tree, index: Index, digester: Digester, lane: Lane[list[Outcome]]) -> None:
         self._tree = tree
         self._index = index
         self._digester = digester
-        self._pool = pool
+        self._writing = lane
         self._waiting: list[Digested] = []
-        self._writing: list[Future[list[Outcome]]] = []
         self._owner_ids: dict[Owner, bytes] = {}
 
     @classmethod
     @contextmanager
     def opened(cls, tree: Tree, index: Index, digester: Digester) -> Iterator[Intake]:
         """An intake; left because of an error, it writes no more than what it has begun."""
-        with ThreadPoolExecutor(1, "cleanroom-writing") as pool:
-            try:
-                yield cls(tree, index, digester, pool)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        lane: Lane[list[Outcome]]
+        with Lane.opened("cleanroom-writing") as lane:
+            yield cls(tree, index, digester, lane)
 
     def take(self, piece: Sequence[Item]) -> list[Outcome]:
         """Take in a few files; answers what has become of them and of earlier ones by now."""
@@ -127,7 +125,7 @@ class Intake:
         for owner in {each.owner for each in self._waiting} - self._owner_ids.keys():
             self._owner_ids[owner] = self._index.owner_id(owner)
         documents = [(self._owner_ids[each.owner], each.digest) for each in self._waiting]
-        self._writing.append(self._pool.submit(self._put, self._waiting, documents))
+        self._writing.do(partial(self._put, self._waiting, documents))
         self._waiting = []
 
     def _put(self, files: list[Digested], documents: list[tuple[bytes, Digest]]) -> list[Outcome]:
@@ -136,10 +134,7 @@ class Intake:
 
     def _written(self, most: int) -> list[Outcome]:
         """What has been written, once no more than `most` times something waits."""
-        outcomes: list[Outcome] = []
-        while self._writing and (len(self._writing) > most or self._writing[0].done()):
-            outcomes += self._writing.pop(0).result()
-        return outcomes
+        return [outcome for outcomes in self._writing.done(most) for outcome in outcomes]
 
 
 @dataclass(frozen=True, slots=True)

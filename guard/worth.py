@@ -32,6 +32,10 @@ class Worth:
     literal: Bits
     aside: Mask
 
+    def telling(self, tokens: Mask) -> Mask:
+        """Those of the tokens that are not set aside."""
+        return tokens & ~self.aside
+
     def without(self, tokens: Mask) -> Worth:
         """What is left where these tokens tell nothing more."""
         return Worth(np.where(tokens, 0.0, self.bits), np.where(tokens, 0.0, self.literal), self.aside | tokens)
@@ -39,5 +43,4 @@ class Worth:
 
 def told(chain: Chain, left: Worth) -> float:
     """The bits of a chain, less what a short one must have on top."""
-    covered = int((chain.covered & ~left.aside).sum())
-    return chain.bits - SHORT_BITS * max(0, SHORT_TOKENS - covered)
+    return chain.bits - SHORT_BITS * max(0, SHORT_TOKENS - int(left.telling(chain.covered).sum()))

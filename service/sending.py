@@ -7,9 +7,9 @@ interrupted run is simply run again. Knows no HTTP and no terminal.
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from guard.corpus import list_files
@@ -18,6 +18,7 @@ from guard.digest import Digester
 from guard.errors import CorpusError
 from guard.ingest import IngestReport, Progress, helpers_for, in_pieces
 from guard.intake import Item, Outcome, digested
+from guard.lane import Lane
 from guard.secret import IndexKey
 from guard.skips import Skipped, SkipReason
 from guard.standing import KEPT, Standing
@@ -139,10 +140,9 @@ class _Outbox:
     made_with: Stamp
     limit: int
     report: IngestReport
-    pool: ThreadPoolExecutor
+    lane: Lane[PutReply]
     waiting: list[bytes] = field(default_factory=list)
     size: int = OVERHEAD
-    under_way: list[Future[PutReply]] = field(default_factory=list)
 
     def add(self, read: _Read) -> None:
         """Put in the digest of a file."""
@@ -167,13 +167,12 @@ class _Outbox:
     def _post(self) -> None:
         if self.waiting:
             batch = encode_batch(self.made_with, self.waiting)
-            self.under_way.append(self.pool.submit(self.remote.put, batch))
+            self.lane.do(partial(self.remote.put, batch))
         self.waiting, self.size = [], OVERHEAD
 
     def _await(self, most: int) -> None:
         """Wait until no more than `most` batches are on their way."""
-        while self.under_way and (len(self.under_way) > most or self.under_way[0].done()):
-            reply = self.under_way.pop(0).result()
+        for reply in self.lane.done(most):
             self.report.added += reply.written
             self.report.unchanged += reply.unchanged
 
@@ -181,11 +180,9 @@ class _Outbox:
 @contextmanager
 def _posting(remote: RemoteIndex, made_with: Stamp, limit: int, report: IngestReport) -> Iterator[_Outbox]:
     """An outbox; left because of an error, it sends no more than what is on its way."""
-    with ThreadPoolExecutor(1, "cleanroom-sending") as pool:
-        try:
-            yield _Outbox(remote, made_with, limit, report, pool)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    lane: Lane[PutReply]
+    with Lane.opened("cleanroom-sending") as lane:
+        yield _Outbox(remote, made_with, limit, report, lane)
 
 
 def _items(standing: Standing, report: IngestReport) -> Iterator[Item]:

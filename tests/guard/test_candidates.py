@@ -8,7 +8,7 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import pytest
-from samples.code import PYTHON, UNRELATED, renamed, without_comments
+from samples.code import METHOD, PYTHON, UNRELATED, renamed, without_comments
 from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed
 
 from guard import candidates
@@ -137,7 +137,7 @@ def shortest(indexed: Indexed, text: str) -> int:
 
 
 def test_a_larger_index_asks_for_more_evidence(indexed: Indexed) -> None:
-    text = renamed(without_comments(PYTHON[PYTHON.index("    def book") :]))
+    text = renamed(without_comments(METHOD))
     indexed.add(ACME, "ledger.py", PYTHON)
     needed = []
     for size in (10**5, 10**13, 10**17):
@@ -151,7 +151,7 @@ def test_a_larger_index_asks_for_more_evidence(indexed: Indexed) -> None:
 def test_what_agrees_to_the_letter_takes_less(indexed: Indexed) -> None:
     indexed.add(ACME, "ledger.py", PYTHON)
     indexed.grow(10**16)
-    text = without_comments(PYTHON[PYTHON.index("    def book") :])
+    text = without_comments(METHOD)
     exact, other = shortest(indexed, text), shortest(indexed, renamed(text))
     assert COVERED_TOKENS <= exact < other
 

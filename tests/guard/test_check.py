@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from samples.code import JAVA, PYTHON, SAMPLES, UNRELATED, reindented, renamed, without_comments
-from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed, allows
+from samples.code import JAVA, METHOD, PYTHON, SAMPLES, UNRELATED, reindented, renamed, without_comments
+from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed, allows, in_every_language
 
 from guard import background
 from guard.check import Guard, GuardQuery
@@ -29,17 +29,11 @@ if TYPE_CHECKING:
     from guard.types import Match
 
 LANGUAGE_SAMPLES = pytest.mark.parametrize(("language", "text"), SAMPLES.items(), ids=SAMPLES)
-METHOD = PYTHON[PYTHON.index("    def book") :]
-"""What a model might recite: two methods of a class."""
 
 
 @pytest.fixture
 def indexed(embedded_store: Store, home: Path) -> Indexed:
-    """An index in which acme has a document in every language."""
-    indexed = Indexed(embedded_store, home)
-    for language, text in SAMPLES.items():
-        indexed.add(ACME, f"src/{language}", text, language)
-    return indexed
+    return in_every_language(embedded_store, home)
 
 
 @pytest.mark.parametrize("store_kind", ["embedded_store", "redis_store"])

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from samples.code import JAVA, PYTHON, SAMPLES, UNRELATED, renamed, without_comments
-from samples.indexed import ACME, Indexed, allows
+from samples.code import JAVA, METHOD, PYTHON, SAMPLES, UNRELATED, renamed, without_comments
+from samples.indexed import ACME, Indexed, allows, in_every_language
 
 from guard.errors import RefusalError
 from guard.fingerprint import GUARANTEE
@@ -23,17 +23,11 @@ if TYPE_CHECKING:
     from guard.store import Store
 
 LANGUAGE_SAMPLES = pytest.mark.parametrize(("language", "text"), SAMPLES.items(), ids=SAMPLES)
-METHOD = PYTHON[PYTHON.index("    def book") :]
-"""What a model might recite: two methods of a class."""
 
 
 @pytest.fixture
 def indexed(embedded_store: Store, home: Path) -> Indexed:
-    """An index in which acme has a document in every language."""
-    indexed = Indexed(embedded_store, home)
-    for language, text in SAMPLES.items():
-        indexed.add(ACME, f"src/{language}", text, language)
-    return indexed
+    return in_every_language(embedded_store, home)
 
 
 def edited(text: str, every: int = 7) -> str:

@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from samples.code import METHOD, PYTHON, UNRELATED
+from samples.indexed import ACME, KEY, Indexed
 
 import guard
 from guard import check, kernels
@@ -17,9 +19,41 @@ from guard.secret import IndexKey
 from guard.tokens import _read
 from guard.winnowing import winnow
 
+if TYPE_CHECKING:
+    from guard.store import Store
+
 CODE = "def f(x, y=1):\n    return [x.name for x in y if x.size > 3]\n" * 8
 ORDER = [7, 3, 3, 9, 1, 8, 2, 6, 5, 4, 3, 0]
 WINNOW = f"import numpy; from guard.winnowing import winnow; print(winnow(numpy.array({ORDER}, numpy.uint64)).tolist())"
+
+# Which kernels have another number of compiled versions after checks than after warming.
+CHECK = """
+import sys
+from pathlib import Path
+from guard.check import Guard, GuardQuery, warm
+from guard.digest import Digester
+from guard.index import Index
+from guard.secret import IndexKey
+from guard.store import open_store
+
+def compiled():
+    modules = [module for name, module in sys.modules.items() if name.startswith("guard.")]
+    return {
+        f"{kernel.py_func.__module__}.{name}": len(kernel.signatures)
+        for module in modules
+        for name, kernel in vars(module).items()
+        if hasattr(kernel, "py_func")
+    }
+
+url, home, secret, *texts = sys.argv[1:]
+warm()
+before, key = compiled(), IndexKey(bytes.fromhex(secret))
+with open_store(url, Path(home), check_timeout=30) as store:
+    guard = Guard(Index(store, key, Path(home)), Digester(key))
+    for text in texts:
+        guard.check(GuardQuery(text, "stranger", "", "python"))
+print([name for name, count in compiled().items() if count != before[name]])
+"""
 
 
 def test_machine_code_is_kept_as_long_as_no_source_of_kernels_changes() -> None:
@@ -55,6 +89,21 @@ def test_warming_changes_no_answer(text: str) -> None:
     warm()
     check.warm()
     assert [probe.fingerprints.names.tolist() for probe in digester.probes(text, None)] == before
+
+
+def test_after_warming_a_check_compiles_nothing(embedded_store: Store, home: Path) -> None:
+    """In a process of its own, which writes nothing: clear copies, doubtful ones, and other code."""
+    indexed = Indexed(embedded_store, home)
+    indexed.add(ACME, "ledger.py", PYTHON)
+    pieces = [METHOD, UNRELATED, *("".join(METHOD.splitlines(keepends=True)[:n]) for n in range(1, 9))]
+    result = subprocess.run(
+        [sys.executable, "-c", CHECK, embedded_store.address, str(home), KEY.secret.hex(), *pieces],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == ""
+    assert result.stdout.split() == ["[]"]
 
 
 def test_a_kernel_that_stands_in_no_file_is_compiled_as_well() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from samples.code import PYTHON
+from samples.code import METHOD, PYTHON
 from samples.indexed import ACME, COMMONS, Indexed
 
 from guard.tokens import lex
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.store import Store
-
-METHOD = PYTHON[PYTHON.index("    def book") :]
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def indexed(embedded_store: Store, home: Path) -> Indexed:
 def test_a_leak_begins_behind_what_is_common(embedded_store: Store, home: Path) -> None:
     """A private document of which one half is common: that half is neither in the span nor counted."""
     indexed = Indexed(embedded_store, home)
-    cut = PYTHON.index("    def book")
+    cut = PYTHON.index(METHOD)
     public, private = PYTHON[:cut], PYTHON[cut:]
     indexed.add(COMMONS, "public.py", public)
     indexed.add(ACME, "whole.py", PYTHON)

@@ -178,6 +178,9 @@ pub fn fields<'a>(line: &'a str, separator: char) -> Result<Vec<String>, ParseEr
 }
 """
 
+METHOD = PYTHON[PYTHON.index("    def book") :]
+"""What a model might recite: two methods of a class."""
+
 SAMPLES = {"python": PYTHON, "javascript": JAVASCRIPT, "java": JAVA, "go": GO, "c": C, "rust": RUST}
 
 UNRELATED = """\

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from samples.code import SAMPLES
+
 from guard.check import Guard, GuardQuery
 from guard.digest import Digester
 from guard.index import Index
@@ -63,3 +65,11 @@ def allows(indexed: Indexed, text: str, caller: str = "gamma", **given: Any) -> 
     decision = indexed.check(text, caller, **given)
     assert (decision.action is Action.ALLOW) == (not decision.matches)
     return decision.action is Action.ALLOW
+
+
+def in_every_language(store: Store, home: Path) -> Indexed:
+    """An index in which acme has a document in every language."""
+    indexed = Indexed(store, home)
+    for language, text in SAMPLES.items():
+        indexed.add(ACME, f"src/{language}", text, language)
+    return indexed
