@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 from hypothesis import settings
-from samples.indexed import Indexed
+from samples.code import JAVA, PYTHON
+from samples.indexed import ACME, KEY, Indexed
+from samples.ingested import write
 
+from guard.ingest import IndexAddress
 from guard.ledger import Ledger
 from guard.store import Store, open_store
+from guard.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +114,19 @@ def indexed(store: Store, home: Path) -> Indexed:
 @pytest.fixture
 def embedded(embedded_store: Store, home: Path) -> Indexed:
     return Indexed(embedded_store, home)
+
+
+@pytest.fixture
+def address(embedded_store: Store, home: Path) -> IndexAddress:
+    return IndexAddress(embedded_store.address, home, KEY.secret)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    root = tmp_path / "project"
+    write(root / "ledger.py", PYTHON)
+    write(root / "deep" / "router.java", JAVA)
+    return Tree(root, ACME)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

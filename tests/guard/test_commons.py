@@ -7,24 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from samples.code import PYTHON
-from samples.indexed import ACME, KEY, Indexed
+from samples.indexed import ACME, Indexed
 
 from guard.commons import EXCLUDED, add_standard_library, has_commons, standard_library
 from guard.index import Index
-from guard.ingest import IndexAddress, Progress
 from guard.types import OwnerKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from guard.ingest import IndexAddress, Progress
     from guard.store import Store
 
 IDIOM = inspect.getsource(textwrap)
-
-
-@pytest.fixture
-def address(embedded_store: Store, home: Path) -> IndexAddress:
-    return IndexAddress(embedded_store.address, home, KEY.secret)
 
 
 @pytest.fixture(autouse=True)
