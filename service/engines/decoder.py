@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from service.engines.slots import common_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from service.engines.protocol import Sampling
 
@@ -30,9 +31,17 @@ class Decoder:
         self._cache_key: str | None = None
 
     def draw(
-        self, prompt: Sequence[int], sampling: Sampling, cache_key: str, cancelled: Callable[[], bool]
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        cache_key: str,
+        cancelled: Callable[[], bool],
+        excluded: Collection[int] = (),
     ) -> Iterator[int]:
-        """Tokens after `prompt`, without end: the caller stops. Ends early once `cancelled()` is true."""
+        """Tokens after `prompt`, the first of them none of `excluded`, without end: the caller stops.
+
+        Ends early once `cancelled()` is true.
+        """
         generator = self._torch.Generator()
         if sampling.seed is not None:
             generator.manual_seed(sampling.seed)
@@ -45,6 +54,9 @@ class Decoder:
                 if cancelled():
                     return
                 logits = self._read(unread[start : start + PROMPT_BATCH])
+            if excluded:
+                logits = logits.index_fill(0, self._torch.tensor(sorted(excluded)), -math.inf)
+                excluded = ()
             token = self._sample(logits, sampling, generator)
             yield token
             unread = [token]

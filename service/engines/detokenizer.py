@@ -28,6 +28,11 @@ class Detokenizer:
         self._window = 0
         self._read = len(self._tokens)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the text of every token has been returned."""
+        return self._read == len(self._tokens)
+
     def feed(self, token: int) -> str:
         """Take a token and return the text that it completes, if any."""
         self._tokens.append(token)

@@ -43,6 +43,7 @@ class LlamaCppEngine:
 
     name = "llamacpp"
     native_suffix = False
+    steers = False
 
     def __init__(
         self,

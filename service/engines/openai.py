@@ -31,6 +31,7 @@ class OpenAIEngine:
     """`POST /v1/completions` of another server, streamed."""
 
     name = "openai"
+    steers = False
 
     def __init__(  # noqa: PLR0913 - one setting each, all but the first optional
         self,

@@ -29,11 +29,16 @@ class EnginePrompt:
     `suffix` is set only for engines with `native_suffix`. Prompts with the same `cache_key` may share work done for a
     common beginning; others never do, since the time to the first token would tell one organization what another
     one has asked before.
+
+    For engines that `steers`: `written` are the numbers of tokens already drawn after the prompt, which the generation
+    takes up again, and `excluded` of those that may not come next, as the first token of the generation alone.
     """
 
     segments: tuple[Segment, ...]
     suffix: str | None = None
     cache_key: str = ""
+    written: tuple[int, ...] = ()
+    excluded: frozenset[int] = frozenset()
 
     @classmethod
     def plain(cls, text: str, suffix: str | None = None, cache_key: str = "") -> EnginePrompt:
@@ -48,13 +53,26 @@ class EnginePrompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the engine draws tokens. `temperature` 0 is greedy; `stop` ends the text before the stop string."""
+    """How the engine draws tokens. `temperature` 0 is greedy; `stop` ends the text before the stop string.
+
+    `logprobs`: how many of the likeliest tokens are told with each that is drawn; None for nothing at all.
+    """
 
     max_tokens: int = 64
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = field(default=())
     seed: int | None = None
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """A drawn token as text, the natural logarithm of its probability, and the likeliest tokens with theirs."""
+
+    text: str
+    logprob: float
+    likeliest: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +82,18 @@ class Chunk:
     `tokens` counts the model tokens drawn for this piece, an end-of-text token included. The last chunk of a
     generation has `finish_reason` set ("stop": end of text or a stop string; "length": max_tokens reached) and, where
     the engine knows it, `prompt_tokens`.
+
+    `drawn`: the numbers of all tokens since the last chunk that had them, where the generation can be taken up again
+    behind this chunk: all of their text has come. None where that is not so, or the engine cannot tell. `logprobs`: of
+    the tokens whose text this is, if they were asked for and the engine has them.
     """
 
     text: str
     tokens: int = 0
     finish_reason: Literal["stop", "length"] | None = None
     prompt_tokens: int | None = None
+    drawn: tuple[int, ...] | None = None
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +115,8 @@ class FillInTheMiddle:
 class Engine(Protocol):
     """A loaded model that can be asked for text by many callers at once.
 
-    `model` is the name clients see; `context_window` is in tokens, 0 when unknown. A generation ends by itself, or
+    `model` is the name clients see; `context_window` is in tokens, 0 when unknown; `steers`: it takes up `written`
+    tokens again and rules `excluded` ones out. A generation ends by itself, or
     when the consumer closes the iterator (`aclose()`), which must stop the engine's work at once. Failures raise
     `service.errors.EngineError` or `EngineUnavailableError`; a prompt the engine finds too long raises
     `ContextLengthError`.
@@ -102,6 +127,7 @@ class Engine(Protocol):
     context_window: int
     fill_in_the_middle: FillInTheMiddle | None
     native_suffix: bool
+    steers: bool
 
     async def start(self) -> None:
         """Load the model or reach the server. Raises SetupError (what to install or set) or EngineUnavailableError."""

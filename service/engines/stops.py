@@ -14,6 +14,11 @@ class StopFilter:
         self._held = ""
         self.stopped = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is held back."""
+        return not self._held
+
     def feed(self, text: str) -> str:
         """Take more text and return what is certain not to belong to a stop string."""
         if self.stopped:

@@ -47,6 +47,7 @@ class TransformersEngine:
 
     name = "transformers"
     native_suffix = False
+    steers = True
 
     def __init__(
         self, model: str | None = None, *, home: Path, threads: int | None = None, context: int | None = None
@@ -139,14 +140,14 @@ class TransformersEngine:
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
         """Stream one generation; it waits while another one runs."""
         loaded = self._require_loaded()
-        tokens = _prompt_tokens(loaded, prompt)
+        tokens = _prompt_tokens(loaded, prompt) + prompt.written
         require_room(len(tokens), sampling.max_tokens, self.context_window or len(tokens), self.model)
         chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()
 
         def work() -> None:
-            for chunk in _chunks(loaded, tokens, prompt.cache_key, sampling, self._cancelled(cancelled)):
+            for chunk in _chunks(loaded, tokens, prompt, sampling, self._cancelled(cancelled)):
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
         future = loop.run_in_executor(self._worker, work)
@@ -184,7 +185,11 @@ def _failure(future: asyncio.Future[None]) -> EngineError:
 
 
 def _chunks(
-    loaded: LoadedModel, tokens: tuple[int, ...], cache_key: str, sampling: Sampling, cancelled: Callable[[], bool]
+    loaded: LoadedModel,
+    tokens: tuple[int, ...],
+    prompt: EnginePrompt,
+    sampling: Sampling,
+    cancelled: Callable[[], bool],
 ) -> Iterator[Chunk]:
     """The generation as chunks; without a last one when it was cancelled. Blocks between them."""
     if sampling.max_tokens < 1:
@@ -193,8 +198,11 @@ def _chunks(
     detokenizer = Detokenizer(lambda ids: _text(loaded, ids), tokens)
     stops = StopFilter(sampling.stop)
     pending = 0
-    for drawn, token in enumerate(loaded.decoder.draw(tokens, sampling, cache_key, cancelled), 1):
+    since: list[int] = []
+    drawing = loaded.decoder.draw(tokens, sampling, prompt.cache_key, cancelled, prompt.excluded)
+    for drawn, token in enumerate(drawing, 1):
         pending += 1
+        since.append(token)
         ended = token in loaded.ends
         text = stops.feed("" if ended else detokenizer.feed(token))
         finished = ended or drawn >= sampling.max_tokens
@@ -205,8 +213,10 @@ def _chunks(
             yield Chunk(text, pending, "stop" if ended or stops.stopped else "length", len(tokens))
             return
         if text:
-            yield Chunk(text, pending)
+            whole = detokenizer.whole and stops.whole
+            yield Chunk(text, pending, drawn=tuple(since) if whole else None)
             pending = 0
+            since = [] if whole else since
 
 
 def _text(loaded: LoadedModel, tokens: object) -> str:

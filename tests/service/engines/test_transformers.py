@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from contextlib import aclosing
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,29 @@ class TestLoaded:
 
         assert first(words)[-1].prompt_tokens == runner.run(engine.count_tokens("<fim_prefix>"))
         assert first(control)[-1].prompt_tokens == 1
+
+    def test_a_generation_is_taken_up_again_with_tokens_ruled_out(
+        self, engine: TransformersEngine, runner: asyncio.Runner
+    ) -> None:
+        assert engine.steers
+        chunks = runner.run(collect(engine.generate(PROMPT, Sampling(max_tokens=8))))
+        drawn = [token for chunk in chunks for token in chunk.drawn or ()]
+        at = next(at for at, chunk in enumerate(chunks[:-1], 1) if at >= 3 and chunk.drawn is not None)
+        count = sum(chunk.tokens for chunk in chunks[:at])
+
+        def again(excluded: frozenset[int]) -> list[Chunk]:
+            prompt = replace(PROMPT, written=tuple(drawn[:count]), excluded=excluded)
+            return runner.run(collect(engine.generate(prompt, Sampling(max_tokens=8 - count))))
+
+        assert text_of(chunks[:at]) + text_of(again(frozenset())) == text_of(chunks)
+        ruled_out = {drawn[count]}
+        for _ in range(5):
+            other = again(frozenset(ruled_out))
+            first = (other[0].drawn or (None,))[0]
+            assert first not in ruled_out
+            if first is None:
+                break
+            ruled_out.add(first)
 
     def test_closing_the_stream_leaves_the_thread_to_others(
         self, engine: TransformersEngine, runner: asyncio.Runner
