@@ -7,7 +7,6 @@ is no secret either. Knows neither settings nor the ledger.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +16,8 @@ from guard.chaining import RUNS_A_DOCUMENT
 from guard.index import owner_number
 from guard.rarity import information, literal_information, without_prose
 from guard.significance import Significance
-from guard.types import Action, MatchKind, Owner, OwnerKind
-from guard.winnowing import W
+from guard.spans import Candidate, Trace
+from guard.types import Action, MatchKind, OwnerKind
 from guard.worth import Worth, told
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from guard.index import DocumentId, Hits, Index
     from guard.policy import Viewpoint
     from guard.seeds import Mask
+    from guard.types import Owner
 
 EXONERATING_BITS = 25.0
 """A chain in commons or the caller's own code worth this much takes its tokens out of account."""
@@ -51,52 +51,21 @@ BANDS_THAT_COUNT = 3
 _WHOLE = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A span of the query that may be a copy. `first` and `last` are token indexes, `covered` of them are shared."""
-
-    document: DocumentId
-    owner: Owner
-    probe: Probe
-    kind: MatchKind
-    first: int
-    last: int
-    covered: int
-    bits: float
-    expected: float
-    reordered: bool = False
-
-    @property
-    def tokens(self) -> int:
-        """Tokens from the first shared one to the last."""
-        return self.last - self.first + 1
-
-    @property
-    def similarity(self) -> float:
-        """Share of them that stands in the document."""
-        return self.covered / self.tokens
-
-    @property
-    def evidence(self) -> str:
-        """Why it is one, in words."""
-        order = "the same statements in another order, " if self.reordered else ""
-        return f"{order}{self.bits:.0f} bits of evidence ({self.expected:.0e} such matches expected by chance)"
-
-    def characters(self, boundary: int, length: int) -> tuple[int, int]:
-        """The span in the generation, which begins at character `boundary` of the query.
-
-        It begins W - 1 tokens before the first shared fingerprint: the copy may have begun that early (the guarantee
-        of winnowing), and what is kept in front of it must be clean.
-        """
-        stream = self.probe.stream
-        start = int(stream.starts[max(0, self.first - (W - 1))]) - boundary
-        return max(0, start), min(length, max(0, int(stream.ends[self.last]) - boundary))
-
-
 class Examination:
-    """One stream of one query beside everything the index holds of it."""
+    """One stream of one query beside everything the index holds of it.
 
-    def __init__(self, probe: Probe, hits: Hits, backgrounds: tuple[Background, ...], *, boundary: int) -> None:
+    `floor`: the share of the bits of a match from which chains are kept as `traces`.
+    """
+
+    def __init__(
+        self,
+        probe: Probe,
+        hits: Hits,
+        backgrounds: tuple[Background, ...],
+        *,
+        boundary: int,
+        floor: float = SUSPICIOUS_SHARE,
+    ) -> None:
         self._probe = probe
         # The names of bands stand behind those of fingerprints.
         prints, first = probe.fingerprints, int(np.searchsorted(hits.which, len(probe.fingerprints)))
@@ -112,6 +81,8 @@ class Examination:
         self._added = np.asarray(probe.stream.ends) > boundary
         self._significance = Significance(len(probe.stream), hits.tokens)
         self._weighed: dict[DocumentId, float] = {}
+        self._floor = min(floor, SUSPICIOUS_SHARE, VERBATIM_SHARE)
+        self._drawn: list[tuple[dict[int, Owner], Chain, Worth]] = []
 
     def candidates(self, index: Index, view: Viewpoint) -> list[Candidate]:
         """What may not pass unseen: candidates for a citation or a block, each of them significant."""
@@ -139,6 +110,14 @@ class Examination:
     def closest(self) -> float:
         """Bits of the best that was weighed of what the caller may not see; 0 if none comes near a match."""
         return max(self._weighed.values(), default=0.0)
+
+    def traces(self) -> list[Trace]:
+        """The chains that `candidates` came upon in code that the caller may not see, matches or not."""
+        found = []
+        for owners, chain, left in self._drawn:
+            telling = np.flatnonzero(left.telling(chain.covered))
+            found.append(Trace(owners[owner_number(chain.document)], int(telling[0]), int(telling[-1]), chain.bits))
+        return found
 
     def suspects(self) -> list[DocumentId]:
         """Documents in which a closer look could find what this one did not, the likeliest first."""
@@ -179,9 +158,9 @@ class Examination:
     ) -> list[Candidate]:
         """What of these owners' documents is a copy; `excused`: whose code may be seen, or is told of already."""
         documents = self._held_by(numbers) & (self._alignment.counts > 1)
-        floor = min(SUSPICIOUS_SHARE, VERBATIM_SHARE) * self._significance.threshold
-        chains = self._chains(documents, left, floor)
+        chains = self._chains(documents, left, self._floor * self._significance.threshold)
         self._remember((chain.document, chain.bits) for chain in chains)
+        self._drawn += [(owners, chain, left) for chain in chains]
         strong = [chain for chain in chains if self._suffices(chain, left) and self._adds(chain, left)]
         found = [self._aligned(chain, owners[owner_number(chain.document)], left) for chain in strong]
         strong_documents = [chain.document for chain in strong]

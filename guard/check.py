@@ -8,7 +8,6 @@ Whatever it cannot answer it raises as a RefusalError.
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ import numpy as np
 from guard import digest
 from guard.alignment import Alignment, Seeds
 from guard.background import backgrounds_for
-from guard.candidates import Candidate, Examination
+from guard.candidates import Examination
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
 from guard.hits import Hits, picked
@@ -27,13 +26,16 @@ from guard.licenses import LicensePolicy, decide
 from guard.policy import Viewpoint, strictest
 from guard.rarity import information, literal_information
 from guard.secret import KEY_BYTES, IndexKey
-from guard.types import Action, Decision, Match, MatchKind, OwnerKind
+from guard.types import Action, Decision, Match, MatchKind, OwnerKind, new_decision_id
+from guard.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from guard.digest import Probe
     from guard.index import DocumentId, DocumentRecord, Index
+    from guard.spans import Candidate
+    from guard.watch import Caution
 
 PREFIX_CHARACTERS = 8_000
 LOOKUPS = 3
@@ -87,12 +89,23 @@ class Guard:
             raise StoreUnavailableError(message)
         matches = _matches(candidates, records, view, len(prefix), len(query.text))
         return Decision(
-            id=f"dec_{secrets.token_hex(12)}",
+            id=new_decision_id(),
             action=strictest([match.action for match in matches]),
             matches=matches,
             checked_tokens=sum(_added(probe, len(prefix)) for probe in probes),
             guard_ms=(time.perf_counter() - started) * 1000,
             index_version=hits.version,
+        )
+
+    def watch(self, query: GuardQuery, caution: Caution) -> Watch:
+        """Follow a generation that is being written, of which `query` has all but the text; see `Watch`."""
+        return Watch(
+            self._index,
+            self._digester,
+            Viewpoint(query.caller, query.policy),
+            prefix=_tail(query.prefix, self._prefix_characters),
+            language=query.language,
+            caution=caution,
         )
 
     def _found(
@@ -144,11 +157,15 @@ def warm() -> None:
 
 
 def _tail(prefix: str, limit: int) -> str:
-    """The last lines of the prefix that fit; a line cut in two would be lexed as something else."""
+    """The last lines of the prefix that fit; a line cut in two would be lexed as something else.
+
+    Where whole lines are less than half of what fits, as with a line that is longer than that, it is cut all the same.
+    """
     if len(prefix) <= limit:
         return prefix
-    cut = prefix.find("\n", len(prefix) - limit)
-    return prefix[cut + 1 if cut >= 0 else len(prefix) - limit :]
+    first = len(prefix) - limit
+    line = prefix.find("\n", first - 1) + 1
+    return prefix[line if 0 < line <= first + limit // 2 else first :]
 
 
 def _names(probes: tuple[Probe, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -72,15 +72,20 @@ class Digester:
             fragments=self._signer.fragments(stream),
         )
 
-    def probes(self, text: str, language: str | None) -> tuple[Probe, ...]:
-        """Digest a fragment: its code and, where there are any, the words in its comments."""
+    def probes(self, text: str, language: str | None, *, every: bool = False) -> tuple[Probe, ...]:
+        """Digest a fragment: its code and, where there are any, the words in its comments.
+
+        `every`: with the fingerprints of all runs instead of the winnowed ones.
+        """
         lexed = lex(text, language)
-        probes = []
-        if len(lexed.code):
-            probes.append(self._probe(lexed.code, lexed.syntax, prose=False))
+        streams = [(lexed.code, False)] if len(lexed.code) else []
         if len(lexed.comments) >= GUARANTEE:
-            probes.append(self._probe(lexed.comments, lexed.syntax, prose=True))
-        return tuple(probes)
+            streams.append((lexed.comments, True))
+        prints = self._fingerprinter.fingerprints
+        return tuple(
+            Probe(stream, lexed.syntax, prints(stream, every=every), Fragments.none(), prose)
+            for stream, prose in streams
+        )
 
     def closer(self, probe: Probe) -> Probe:
         """The probe with the fingerprints of every run instead of the winnowed ones, and the bands of its fragments."""
@@ -88,9 +93,6 @@ class Digester:
         if probe.prose:
             return replace(probe, fingerprints=every)
         return replace(probe, fingerprints=every, fragments=self._signer.fragments(probe.stream, QUERY_STRIDE))
-
-    def _probe(self, stream: TokenStream, syntax: Syntax, *, prose: bool) -> Probe:
-        return Probe(stream, syntax, self._fingerprinter.fingerprints(stream), Fragments.none(), prose=prose)
 
 
 def warm() -> None:

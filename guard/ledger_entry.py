@@ -16,7 +16,7 @@ from guard.types import Action, Decision, Match, MatchKind, Owner
 SCHEMA = 1
 # The hash that stands before the first entry.
 GENESIS = "0" * 64
-DISPOSITIONS = frozenset({"released", "cited", "trimmed", "withheld"})
+DISPOSITIONS = frozenset({"released", "cited", "steered", "trimmed", "withheld", "interrupted"})
 
 
 @dataclass(frozen=True, slots=True)

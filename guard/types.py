@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -126,6 +127,11 @@ class Match:
             "action": self.action.value,
             "reason": self.reason,
         }
+
+
+def new_decision_id() -> str:
+    """A name for a decision that nobody can guess."""
+    return f"dec_{secrets.token_hex(12)}"
 
 
 @dataclass(frozen=True, slots=True)

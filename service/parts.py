@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from guard.check import GuardQuery
     from guard.ledger import LedgerRecord
     from guard.types import Decision
+    from guard.watch import Caution, Watch
     from service.accounts import Accounts
     from service.documents import Documents
     from service.engines.protocol import Engine
@@ -22,6 +23,9 @@ class Checker(Protocol):
 
     def check(self, query: GuardQuery) -> Decision:
         """Decide; raises RefusalError when it cannot."""
+
+    def watch(self, query: GuardQuery, caution: Caution) -> Watch:
+        """Follow a generation that is being written; its looks raise RefusalError as well."""
 
     def ready(self) -> None:
         """Raise RefusalError unless a check could be answered now."""

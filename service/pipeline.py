@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import math
 import secrets
 import time
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, cast
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 from anyio import to_thread
@@ -20,30 +19,40 @@ from anyio import to_thread
 from guard.check import GuardQuery
 from guard.errors import RefusalError
 from guard.ledger import LedgerRecord
+from guard.types import new_decision_id
+from guard.watch import EARLY, LATE
 from service.errors import EngineTimeoutError, GuardUnavailableError
+from service.outlet import Outlet
 from service.prompt import build_prompt
-from service.release import Disposition, Finding, Release, release
+from service.release import Disposition, Finding, Release
+from service.usage import count_prompt, count_text
+from service.writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from service.accounts import Caller
-    from service.engines.protocol import Chunk, EnginePrompt, Sampling
+    from service.draft import Draft
+    from service.engines.protocol import Sampling, TokenLogprobs
     from service.parts import Services
 
 FinishReason = Literal["stop", "length", "content_filter"]
 
 # Engines read a seed as 32 bits, some of them signed.
 SEED_RANGE = 2**31
-# Only where an engine counts nothing at all: about four characters of code make a token.
-CHARACTERS_A_TOKEN = 4
+CAUTIONS = {"early": EARLY, "late": LATE, "whole": None}
+# Pieces of a stream that may wait for a slow reader before its engine does.
+PIECES_WAITING = 64
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """What a caller asks for: `n` continuations of every prompt. `surface` names the interface it came by."""
+    """What a caller asks for: `n` continuations of every prompt. `surface` names the interface it came by.
+
+    `decision_ids` are the names that the guard's decisions will have, by prompt, then by number.
+    """
 
     caller: Caller
     prompts: tuple[str, ...]
@@ -51,22 +60,20 @@ class CompletionRequest:
     suffix: str | None = None
     n: int = 1
     surface: str = "completions"
+    decision_ids: tuple[str, ...] = field(init=False)
 
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What the engine wrote, before the guard. Never leaves this module."""
-
-    text: str
-    tokens: int
-    finish_reason: Literal["stop", "length"]
-    prompt_tokens: int | None
-    seconds: float
+    def __post_init__(self) -> None:
+        """Name the decisions, so that a stream can tell them before it begins."""
+        names = tuple(new_decision_id() for _ in range(len(self.prompts) * self.n))
+        object.__setattr__(self, "decision_ids", names)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One checked continuation: all that a route may show of it. `tokens` counts the released text alone."""
+    """One checked continuation: all that a route may show of it. `tokens` counts the released text alone.
+
+    `logprobs`: of the tokens that lie in the released text, if they were asked for and the engine has them.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -74,6 +81,7 @@ class Choice:
     decision_id: str
     tokens: int
     prompt_tokens: int
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,22 @@ class Completion:
     completion_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text of the choice `index` that leaves before the choice is finished."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The choice `index`, finished; the text of its pieces is the beginning of its own."""
+
+    index: int
+    choice: Choice
+
+
 class Pipeline:
     """Binds engine, guard and ledger. Safe for many requests at once in one event loop."""
 
@@ -95,6 +119,7 @@ class Pipeline:
         self._ledger = services.ledger
         self._counters = services.counters
         self._request_timeout = services.settings.request_timeout
+        self._caution = CAUTIONS[services.settings.stream_release]
         self._cache_secret = secrets.token_bytes(32)
 
     async def complete(self, request: CompletionRequest) -> Completion:
@@ -102,19 +127,47 @@ class Pipeline:
 
         Raises InvalidRequestError, EngineError or GuardUnavailableError.
         """
-        with self._refusing():
-            # Asked first too: a store that is down refuses at once, not after the engine has written for seconds.
-            await to_thread.run_sync(self._guard.ready, abandon_on_cancel=True)
+        await self._require_ready()
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self.answer(request, prompt, number))
-                    for prompt in request.prompts
-                    for number in range(request.n)
-                ]
+                tasks = [group.create_task(self.answer(request, number)) for number in range(len(request.decision_ids))]
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        choices = tuple(task.result() for task in tasks)
+        return self.completion(request, tuple(task.result() for task in tasks))
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Piece | Finished, None]:
+        """The choices of a request as they are written and found clean; closing the stream stops them.
+
+        Raises what `complete` raises, in the middle of the stream as well.
+        """
+        await self._require_ready()
+        queue: asyncio.Queue[Piece | Finished | BaseException] = asyncio.Queue(PIECES_WAITING)
+
+        async def write(index: int) -> None:
+            try:
+                choice = await self.answer(request, index, lambda text: queue.put(Piece(index, text)))
+            except Exception as error:  # noqa: BLE001 - handed on to whoever reads the stream
+                await queue.put(error)
+            else:
+                await queue.put(Finished(index, choice))
+
+        tasks = [asyncio.create_task(write(index)) for index in range(len(request.decision_ids))]
+        unfinished = len(tasks)
+        try:
+            while unfinished:
+                item = await queue.get()
+                if isinstance(item, BaseException):
+                    raise item
+                unfinished -= isinstance(item, Finished)
+                yield item
+        finally:
+            for task in tasks:
+                task.cancel()
+            # `wait` and not `gather`, which would hand a second cancellation on to tasks that are closing their engine.
+            await asyncio.wait(tasks)
+
+    def completion(self, request: CompletionRequest, choices: tuple[Choice, ...]) -> Completion:
+        """The whole answer of these choices."""
         return Completion(
             self._engine.model,
             choices,
@@ -122,66 +175,74 @@ class Pipeline:
             completion_tokens=sum(choice.tokens for choice in choices),
         )
 
-    async def answer(self, request: CompletionRequest, text: str, number: int) -> Choice:
-        """One continuation of the prompt `text`: prompt -> engine -> guard -> release -> ledger -> choice."""
-        org, budget = request.caller.org, request.sampling.max_tokens
-        prompt = await build_prompt(self._engine, text, request.suffix, budget, cache_key=self._cache_key(org))
-        generation = await self._generate(prompt, _varied(request.sampling, number))
-        query = GuardQuery(text=generation.text, caller=org, prefix=text, policy=request.caller.policy)
+    async def answer(
+        self, request: CompletionRequest, index: int, send: Callable[[str], Awaitable[None]] | None = None
+    ) -> Choice:
+        """One continuation: prompt -> engine -> guard -> release, or another try -> ledger -> choice.
+
+        With `send`, what the guard lets out early is sent before it is finished.
+        """
+        org, text = request.caller.org, request.prompts[index // request.n]
+        sampling = _varied(request.sampling, index % request.n)
+        prompt = await build_prompt(
+            self._engine, text, request.suffix, sampling.max_tokens, cache_key=self._cache_key(org)
+        )
+        query = GuardQuery(text="", caller=org, prefix=text, policy=request.caller.policy)
+        outlet = None if send is None or self._caution is None else Outlet(self._guard, query, self._caution, send)
+        writing = Writing(self._engine, self._guard, query, outlet, self._request_timeout)
+        began = time.monotonic()
         with self._refusing():
-            # A check only reads, so a caller who has gone need not be waited for ...
-            released = await to_thread.run_sync(release, query, self._guard, abandon_on_cancel=True)
-            record = LedgerRecord(
-                decision=released.decision,
-                org=org,
-                key_id=request.caller.key_id,
-                model=self._engine.model,
-                surface=request.surface,
-                disposition=released.disposition.value,
-                released_characters=len(released.text),
-                generated_characters=len(generation.text),
-            )
-            # ... but an entry once begun is written to its end, and before anything leaves.
-            await to_thread.run_sync(self._ledger.append, record)
-        self._note(generation, released)
+            try:
+                first, released = await writing.run(prompt, sampling)
+            except BaseException:
+                if outlet is not None and outlet.sent:
+                    # What has left is on record whatever happens, even to a caller who goes away.
+                    await asyncio.shield(self._record_interrupted(request, index, writing))
+                raise
+            await self._record(request, index, writing, replace(released, decision=first.decision))
+        self._note(request.decision_ids[index], writing, released, time.monotonic() - began)
+        draft = writing.draft
         return Choice(
             text=released.text,
-            finish_reason=_finish_reason(generation, released),
+            finish_reason=_finish_reason(draft, released),
             finding=released.finding,
-            decision_id=released.decision.id,
-            tokens=await self._count(generation, released.text),
-            prompt_tokens=await self._count_prompt(generation, prompt),
+            decision_id=request.decision_ids[index],
+            tokens=await count_text(self._engine, draft, released.text),
+            prompt_tokens=await count_prompt(self._engine, draft, prompt),
+            logprobs=tuple(token for end, token in draft.logprobs if end <= len(released.text)),
         )
 
-    async def _generate(self, prompt: EnginePrompt, sampling: Sampling) -> Generation:
-        """Collect one generation. Leaving early, by deadline or cancellation, closes the engine's stream."""
-        texts: list[str] = []
-        tokens = 0
-        finish_reason: Literal["stop", "length"] = "stop"
-        prompt_tokens = None
-        began = time.monotonic()
-        try:
-            # asyncio's timeout cancels once, so that closing the stream may itself wait; anyio's would not let it.
-            async with asyncio.timeout(self._request_timeout):
-                # The protocol promises `aclose()`.
-                stream = cast("AsyncGenerator[Chunk, None]", self._engine.generate(prompt, sampling))
-                async with aclosing(stream) as chunks:
-                    async for chunk in chunks:
-                        texts.append(chunk.text)
-                        tokens += chunk.tokens
-                        finish_reason = chunk.finish_reason or finish_reason
-                        prompt_tokens = chunk.prompt_tokens if chunk.prompt_tokens is not None else prompt_tokens
-        except TimeoutError:
-            self._counters.increment("engine_timeouts")
-            message = f"the engine did not finish within {self._request_timeout:g} s (CLEANROOM_REQUEST_TIMEOUT)"
-            raise EngineTimeoutError(message) from None
-        return Generation("".join(texts), tokens, finish_reason, prompt_tokens, time.monotonic() - began)
+    async def _record(self, request: CompletionRequest, index: int, writing: Writing, released: Release) -> None:
+        """Enter into the ledger what leaves. An entry once begun is written to its end, and before the last of it."""
+        record = LedgerRecord(
+            decision=replace(released.decision, id=request.decision_ids[index]),
+            org=request.caller.org,
+            key_id=request.caller.key_id,
+            model=self._engine.model,
+            surface=request.surface,
+            disposition=released.disposition.value,
+            released_characters=len(released.text),
+            generated_characters=len(writing.draft.text),
+        )
+        await to_thread.run_sync(self._ledger.append, record)
+
+    async def _record_interrupted(self, request: CompletionRequest, index: int, writing: Writing) -> None:
+        await self._record(request, index, writing, await writing.interrupted())
+
+    async def _require_ready(self) -> None:
+        """Ask guard and ledger first: a store that is down refuses at once, not after the engine has written."""
+        with self._refusing():
+            await to_thread.run_sync(self._guard.ready, abandon_on_cancel=True)
+            await to_thread.run_sync(self._ledger.ready, abandon_on_cancel=True)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
         """The one place where the guard's refusal becomes the service's: nothing leaves."""
         try:
             yield
+        except EngineTimeoutError:
+            self._counters.increment("engine_timeouts")
+            raise
         except RefusalError as error:
             self._counters.increment("refusals")
             message = f"{type(error).__name__}: {error}"
@@ -191,42 +252,21 @@ class Pipeline:
         """What keeps an organization's cached prompts apart from others' at the engine, without naming it there."""
         return hmac.digest(self._cache_secret, org.encode(), "sha256").hex()[:32]
 
-    def _note(self, generation: Generation, released: Release) -> None:
+    def _note(self, decision_id: str, writing: Writing, released: Release, seconds: float) -> None:
         """Log and count what became of a generation, in numbers and names."""
         self._counters.increment("generations")
         self._counters.increment(f"generations_{released.disposition}")
+        if writing.steers:
+            self._counters.increment("steers", writing.steers)
         log.info(
             "generation",
-            decision=released.decision.id,
+            decision=decision_id,
             disposition=released.disposition.value,
-            tokens=generation.tokens,
-            engine_ms=round(generation.seconds * 1000, 1),
+            tokens=writing.draft.tokens,
+            steers=writing.steers,
+            ms=round(seconds * 1000, 1),
             guard_ms=round(released.decision.guard_ms, 3),
         )
-
-    async def _count(self, generation: Generation, text: str) -> int:
-        """Model tokens of the released text.
-
-        What was generated but kept back is not counted: its length would tell that, and how much, was kept back. The
-        price is that usage understates the engine's work; the ledger and the log have the whole. A text that stopped
-        is counted anew even when all of it leaves: the engine's own count has the end-of-text token, which a trimmed
-        text lacks, and so would tell the two apart.
-        """
-        if not text:
-            return 0
-        if text == generation.text and generation.finish_reason == "length":
-            return generation.tokens
-        counted = await self._engine.count_tokens(text)
-        if counted is None:
-            counted = math.ceil(generation.tokens * len(text) / len(generation.text))
-        return min(counted, generation.tokens)
-
-    async def _count_prompt(self, generation: Generation, prompt: EnginePrompt) -> int:
-        """Model tokens of the prompt: as the engine reported, else as it counts, else estimated from the length."""
-        if generation.prompt_tokens is not None:
-            return generation.prompt_tokens
-        counted = await self._engine.count_tokens(prompt.text)
-        return counted if counted is not None else math.ceil(len(prompt.text) / CHARACTERS_A_TOKEN)
 
 
 def _varied(sampling: Sampling, number: int) -> Sampling:
@@ -236,10 +276,10 @@ def _varied(sampling: Sampling, number: int) -> Sampling:
     return replace(sampling, seed=(sampling.seed + number) % SEED_RANGE)
 
 
-def _finish_reason(generation: Generation, released: Release) -> FinishReason:
+def _finish_reason(draft: Draft, released: Release) -> FinishReason:
     """Why the text ends, as far as the caller may know: an undisclosed leak looks like a model that stopped."""
     if released.filtered:
         return "content_filter"
     if released.disposition in {Disposition.TRIMMED, Disposition.WITHHELD}:
         return "stop"
-    return generation.finish_reason
+    return draft.finish_reason or "stop"

@@ -22,12 +22,14 @@ TRIM_TRIES = 4
 
 
 class Disposition(StrEnum):
-    """What became of a generation."""
+    """What became of a generation. Interrupted: some of a stream had left when it broke off."""
 
     RELEASED = "released"
     CITED = "cited"
+    STEERED = "steered"
     TRIMMED = "trimmed"
     WITHHELD = "withheld"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Release:
     """The text that may leave, always a prefix of the generation.
 
     `decision` is the guard's on the whole generation. `finding` is all that the caller may learn beyond the text.
+    `leak` is the character at which the first leak begins, None where nothing was blocked.
     """
 
     decision: Decision
     disposition: Disposition
     text: str
     finding: Finding | None = None
+    leak: int | None = None
 
     @property
     def filtered(self) -> bool:
@@ -57,8 +61,10 @@ class Release:
         return self.finding is not None and self.finding.filtered
 
 
-def release(query: GuardQuery, checker: Checker) -> Release:
+def release(query: GuardQuery, checker: Checker, sent: int = 0) -> Release:
     """Check the text of `query` and decide what leaves. Raises RefusalError when the guard cannot answer.
+
+    `sent`: so many characters have left already and cannot be taken back.
 
     What is left of a blocked text is checked again, as if it had been generated so, until the guard lets it pass:
     cutting can join or uncover what stood inside a larger match.
@@ -71,11 +77,17 @@ def release(query: GuardQuery, checker: Checker) -> Release:
         if decision.action is not Action.BLOCK and not leaks:
             return _passed(first, decision, text, blocked)
         blocked += leaks
-        text = _before(text, min((leak.start for leak in leaks), default=0))
-        if not text:
+        text = _before(text, _start(leaks))
+        if len(text) <= sent:
             break
         decision = checker.check(replace(query, text=text))
-    return Release(first, Disposition.WITHHELD, "", _finding(blocked, filtered=True))
+    disposition = Disposition.TRIMMED if sent else Disposition.WITHHELD
+    return Release(first, disposition, query.text[:sent], _finding(blocked, filtered=True), _start(blocked))
+
+
+def _start(leaks: list[Match]) -> int:
+    """The first character of the first leak; that of the text where a block names none."""
+    return min((leak.start for leak in leaks), default=0)
 
 
 def _passed(first: Decision, last: Decision, text: str, blocked: list[Match]) -> Release:
@@ -90,7 +102,7 @@ def _passed(first: Decision, last: Decision, text: str, blocked: list[Match]) ->
         disposition = Disposition.CITED
     else:
         disposition = Disposition.RELEASED
-    return Release(first, disposition, text, finding)
+    return Release(first, disposition, text, finding, _start(blocked) if blocked else None)
 
 
 def _before(text: str, start: int) -> str:

@@ -83,6 +83,11 @@ class Settings(BaseSettings):
 
     check_timeout: Seconds = Field(0.2, description="Seconds that the store may take to answer the guard.")
     request_timeout: Seconds = Field(60.0, description="Seconds that a generation may take.")
+    stream_release: Literal["early", "late", "whole"] = Field(
+        "late",
+        description="When text of a stream may leave: `early`, at once unless it begins to look like a copy; `late`, "
+        "some 30 tokens behind, so that of a copy nothing leaves; `whole`, when all of it has been checked.",
+    )
     prefix_characters: int = Field(
         8000, ge=0, le=1_000_000, description="Characters of the prompt's tail that the guard joins to a generation."
     )

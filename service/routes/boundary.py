@@ -15,9 +15,8 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
-from service.routes.failures import UNFORESEEN, failure
+from service.routes.failures import failure, unforeseen
 from service.schemas import ErrorDetail
-from service.telemetry import describe_exception
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,9 +71,8 @@ class Boundary:
         try:
             await self._pass(scope, receive, send_marked)
         except Exception as error:  # noqa: BLE001 - whatever it is, its message may quote a prompt
-            log.error("unforeseen", **describe_exception(error))  # noqa: TRY400 - log.exception writes that message
+            detail = unforeseen(error)
             if status == 0:
-                detail = ErrorDetail(message=UNFORESEEN, type="server_error", code="internal_error")
                 await failure(HTTPStatus.INTERNAL_SERVER_ERROR, detail)(scope, receive, send_marked)
         finally:
             route = getattr(scope.get("route"), "path", None)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncGenerator, Coroutine
     from typing import Any
 
     from starlette.requests import Request
@@ -29,6 +29,35 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
         gone.cancel()
         task.cancel()
         await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def each_while_connected(request: Request, items: AsyncGenerator[Result, None]) -> AsyncGenerator[Result, None]:
+    """The `items`, until they end or the client disconnects; either way they are closed.
+
+    Starlette leaves it to the next write to find out that nobody reads any more, and an engine may write long before
+    there is anything to send.
+    """
+    gone = asyncio.ensure_future(_disconnection(request))
+    try:
+        while True:
+            step = asyncio.ensure_future(anext(items))
+            try:
+                await asyncio.wait({step, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not step.done():
+                    step.cancel()
+                    # Starlette cancels over and over; `wait` lets what closes meanwhile close.
+                    await asyncio.wait({step})
+            if step.cancelled():
+                return
+            try:
+                item = step.result()
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        gone.cancel()
+        await items.aclose()
 
 
 async def _disconnection(request: Request) -> None:

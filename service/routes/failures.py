@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from service.errors import ServiceError
 from service.schemas import ErrorBody, ErrorDetail
+from service.telemetry import describe_exception
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,10 +51,20 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
     """An error that we raised."""
     assert isinstance(error, ServiceError)  # noqa: S101 - the handler's registration says so; this tells mypy
     headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    return failure(error.status, detail_of(error), headers)
+
+
+def detail_of(error: ServiceError) -> ErrorDetail:
+    """What a client may know of an error that we raised; what is ours to mend goes to the log."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("failed", error=type(error).__name__, status=error.status, reason=error.message)
-    detail = ErrorDetail(message=error.public or error.message, type=error.type, param=error.param, code=error.code)
-    return failure(error.status, detail, headers)
+    return ErrorDetail(message=error.public or error.message, type=error.type, param=error.param, code=error.code)
+
+
+def unforeseen(error: Exception) -> ErrorDetail:
+    """What a client may know of any other error: nothing but that; the log gets where it was, not what it said."""
+    log.error("unforeseen", **describe_exception(error))
+    return ErrorDetail(message=UNFORESEEN, type="server_error", code="internal_error")
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:

@@ -18,9 +18,11 @@ import uvicorn
 
 from guard.ledger import Ledger
 from guard.types import Action, Decision, Match, MatchKind, Owner
+from guard.watch import Caution, Hold
 from service.accounts import Accounts, Scope
 from service.app import create_app
 from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling
+from service.errors import EngineError
 from service.parts import Services
 from service.server import claim_port
 from service.settings import load_settings
@@ -51,17 +53,20 @@ class ScriptedEngine:
     context_window: int = 0
     fill_in_the_middle: FillInTheMiddle | None = None
     native_suffix: bool = True
+    steers: bool = False
     texts: list[str] = field(default_factory=lambda: ["return 1\n"])
     piece: int = 4
     finish_reason: Literal["stop", "length"] = "length"
     counts: bool = True
     error: Exception | None = None
     stuck: bool = False
+    fails_from: int | None = None
     asked: list[tuple[EnginePrompt, Sampling]] = field(default_factory=list)
     started: bool = False
     closed: bool = False
     generating: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
 
     async def start(self) -> None:
         self.started = True
@@ -82,14 +87,18 @@ class ScriptedEngine:
 
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         text = self.texts[len(self.asked) % len(self.texts)]
+        drawn = len(prompt.written)
+        if self.fails_from is not None and len(self.asked) >= self.fails_from:
+            self.error = EngineError("broken")
         self.asked.append((prompt, sampling))
         self.generating.set()
         try:
             for start in range(0, len(text), self.piece):
-                yield Chunk(text[start : start + self.piece], tokens=1)
+                drawn += 1
+                yield Chunk(text[start : start + self.piece], tokens=1, drawn=(drawn,) if self.steers else None)
                 await asyncio.sleep(0)
-            if self.stuck:
-                await asyncio.Event().wait()
+            while self.stuck and not self.go_on.is_set():  # noqa: ASYNC110 - set by another thread
+                await asyncio.sleep(0.005)
             self._fail()
             # A model that stops has drawn one more token, the end of text.
             yield Chunk("", tokens=int(self.finish_reason == "stop"), finish_reason=self.finish_reason)
@@ -98,6 +107,24 @@ class ScriptedEngine:
             await asyncio.sleep(0.01)
             self.cancelled.set()
             raise
+
+
+@dataclass
+class ScriptedWatch:
+    """Holds what begins like a word that is blocked."""
+
+    guard: ScriptedGuard
+    query: GuardQuery
+
+    def look(self, text: str) -> Hold:
+        if self.guard.error is not None:
+            raise self.guard.error
+        owners = {word: owner for word, (owner, action) in CODE_OF.items() if action is Action.BLOCK}
+        blocked = [word for word, owner in owners.items() if owner.name != self.query.caller]
+        starts = [at for at in range(len(text)) for word in blocked if word.startswith(text[at : at + len(word)])]
+        start = min(starts, default=len(text))
+        safe = text.rfind("\n", 0, start) + 1 if starts else start
+        return Hold(safe, any(word in text for word in blocked))
 
 
 @dataclass
@@ -110,6 +137,10 @@ class ScriptedGuard:
     def ready(self) -> None:
         if self.error is not None:
             raise self.error
+
+    def watch(self, query: GuardQuery, caution: Caution) -> ScriptedWatch:
+        del caution
+        return ScriptedWatch(self, query)
 
     def check(self, query: GuardQuery) -> Decision:
         self.queries.append(query)

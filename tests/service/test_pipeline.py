@@ -11,7 +11,7 @@ from guard.licenses import LicensePolicy
 from service.accounts import Caller, Scope
 from service.engines.protocol import Sampling
 from service.errors import EngineError, EngineTimeoutError, GuardUnavailableError
-from service.pipeline import Completion, CompletionRequest, Pipeline
+from service.pipeline import Completion, CompletionRequest, Finished, Piece, Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +128,71 @@ def test_unforeseen_failure_of_the_guard_releases_nothing(parts: SimpleNamespace
     with pytest.raises(ZeroDivisionError):
         complete(parts.services, ask())
     assert records(parts.services) == []
+
+
+def test_a_leak_is_steered_away_from(parts: SimpleNamespace) -> None:
+    parts.engine.steers, parts.engine.piece = True, 2
+    parts.engine.texts = ["a\nPRIVATE\n", "PRIVATE again", "clean\n"]
+    (choice,) = complete(parts.services, ask(sampling=Sampling(max_tokens=20))).choices
+    assert (choice.text, choice.finish_reason) == ("a\nclean\n", "length")
+    first, *again = parts.engine.asked
+    assert first[0].written == ()
+    # The token that began the leak is ruled out, then also the one that began it the second time.
+    assert [(prompt.written, prompt.excluded) for prompt, _ in again] == [((1,), {2}), ((1,), {2})]
+    assert [sampling.max_tokens for _, sampling in again] == [19, 19]
+    (entry,) = records(parts.services)
+    assert (entry.record.disposition, entry.record.released_characters) == ("steered", len(choice.text))
+    assert entry.record.decision.matches[0].start == 2
+    assert parts.services.counters.snapshot()["steers"] == 2
+
+
+@pytest.mark.parametrize("failure", ["leaks on", "fails"])
+def test_what_cannot_be_steered_is_trimmed(parts: SimpleNamespace, failure: str) -> None:
+    parts.engine.steers, parts.engine.piece = True, 2
+    parts.engine.texts = ["a\nPRIVATE\n", *["PRIVATE\n"] * 3]
+    if failure == "fails":
+        parts.engine.fails_from = 1
+    (choice,) = complete(parts.services, ask()).choices
+    assert (choice.text, choice.finish_reason) == ("a", "stop")
+    assert len(parts.engine.asked) == (4 if failure == "leaks on" else 2)
+    (entry,) = records(parts.services)
+    assert entry.record.disposition == "trimmed"
+
+
+def stream(services: Services, request: CompletionRequest) -> list[Piece | Finished]:
+    async def collect() -> list[Piece | Finished]:
+        return [item async for item in Pipeline(services).stream(request)]
+
+    return asyncio.run(collect())
+
+
+@pytest.mark.parametrize("piece", [1, 3, 50])
+@pytest.mark.parametrize("text", ["a\nb\nPRIVATE\nc\n", "PRIVATE", "a\nDENIED", "clean\n"])
+def test_a_stream_ends_as_the_whole_would(parts: SimpleNamespace, text: str, piece: int) -> None:
+    parts.engine.texts, parts.engine.piece = [text], piece
+    (whole,) = complete(parts.services, ask()).choices
+    *pieces, finished = stream(parts.services, ask())
+    assert isinstance(finished, Finished)
+    left = "".join(item.text for item in pieces if isinstance(item, Piece))
+    assert finished.choice.text.startswith(left)
+    assert (finished.choice.text, finished.choice.finish_reason) == (whole.text, whole.finish_reason)
+    first, second = records(parts.services)
+    assert first.record.disposition == second.record.disposition
+    assert finished.choice.decision_id == second.record.decision.id
+
+
+def test_a_stream_is_steered_behind_what_has_left(parts: SimpleNamespace) -> None:
+    parts.engine.steers, parts.engine.piece = True, 2
+    parts.engine.texts = ["a = 1\nb = 2\nPRIVATE\n", "c = 3\n"]
+    *pieces, finished = stream(parts.services, ask())
+    assert isinstance(finished, Finished)
+    assert "".join(item.text for item in pieces if isinstance(item, Piece)).startswith("a = 1")
+    assert finished.choice.text == "a = 1\nb = 2\nc = 3\n"
+
+
+def test_a_stream_that_is_checked_whole_leaves_at_its_end(make_services: Callable[..., Services]) -> None:
+    items = stream(make_services(stream_release="whole"), ask())
+    assert [type(item) for item in items] == [Finished]
 
 
 def test_choices_are_checked_and_recorded_one_by_one(parts: SimpleNamespace) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -60,13 +61,17 @@ def test_nulls_and_unknown_fields_are_what_clients_send(world: SimpleNamespace) 
     assert (sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.stop) == (64, 0.0, 1.0, ())
 
 
+def text_of(bodies: list[dict[str, Any]], index: int = 0) -> str:
+    choices = [choice for body in bodies for choice in body["choices"] if choice["index"] == index]
+    return "".join(choice["text"] for choice in choices)
+
+
 def test_stream(world: SimpleNamespace) -> None:
     world.engine.texts = ["a = 1\n\n  b\u2028c = 'é'"]
     reply = post(world, stream=True, stream_options={"include_usage": True})
     *texts, last, usage = chunks(reply)
-    pieces = [chunk["choices"][0]["text"] for chunk in texts]
-    assert "".join(pieces) == "a = 1\n\n  b\u2028c = 'é'"
-    assert len(pieces) == 4
+    assert text_of(texts) == "a = 1\n\n  b\u2028c = 'é'"
+    assert len(texts) > 1
     assert all(chunk["choices"][0]["finish_reason"] is None and chunk["usage"] is None for chunk in texts)
     assert (last["choices"][0]["text"], last["choices"][0]["finish_reason"]) == ("", "length")
     assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], 5)
@@ -94,6 +99,8 @@ def test_private_code_is_kept_back_without_a_word(
             del body["id"], body["created"]
             for choice in body["choices"]:
                 choice.pop("decision", None)
+        if stream:  # how a text is cut into pieces is chance
+            bodies = [text_of(bodies), bodies[-1]]
         varying = {"date", "x-request-id", "x-cleanroom-decision", "content-length"}
         return bodies, [(name, value) for name, value in reply.headers.items() if name not in varying]
 
@@ -118,7 +125,7 @@ def test_citation_comes_with_the_text(world: SimpleNamespace, *, stream: bool) -
     reply = post(world, stream=stream)
     choice = chunks(reply)[-1]["choices"][0] if stream else reply.json()["choices"][0]
     assert (choice["finish_reason"], choice["content_filter_results"]) == ("length", CITATION)
-    assert "CITED" in reply.text
+    assert text_of(chunks(reply) if stream else [reply.json()]) == "a\nCITED\n"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -128,8 +135,8 @@ def test_every_choice_has_its_decision(world: SimpleNamespace, *, stream: bool) 
     decisions = reply.headers["X-Cleanroom-Decision"].split(", ")
     bodies = chunks(reply) if stream else [reply.json()]
     choices = [choice for body in bodies for choice in body["choices"] if "decision" in choice]
-    assert [choice["index"] for choice in choices] == [0, 1, 2]
-    assert [choice["decision"] for choice in choices] == decisions
+    assert {choice["index"]: choice["decision"] for choice in choices} == dict(enumerate(decisions))
+    assert [text_of(bodies, index) for index in range(3)] == ["a\n", "", "CITED"]
     assert len(set(decisions)) == 3
 
 
@@ -220,8 +227,7 @@ def test_body_that_is_no_request(world: SimpleNamespace, content: bytes, kind: s
         assert "Content-Type: application/json" in error["message"]
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(
+FAILURES = pytest.mark.parametrize(
     ("part", "error", "status", "code"),
     [
         ("guard", StoreUnavailableError("redis://10.0.0.7 is down"), 503, "guard_unavailable"),
@@ -231,29 +237,70 @@ def test_body_that_is_no_request(world: SimpleNamespace, content: bytes, kind: s
         ("guard", ZeroDivisionError("MARKER"), 500, "internal_error"),
     ],
 )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@FAILURES
 def test_failure_has_its_status_streamed_or_not(
     world: SimpleNamespace, part: str, error: Exception, status: int, code: str, *, stream: bool
 ) -> None:
+    world.engine.texts = [""]
     getattr(world, part).error = error
     reply = post(world, stream=stream)
     assert reply.status_code == status
     assert reply.json()["error"]["code"] == code
-    assert "return 1" not in reply.text
     assert "MARKER" not in reply.text
     assert "10.0.0.7" not in reply.text
     getattr(world, part).error = None
     assert post(world, stream=stream).status_code == 200
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_client_that_leaves_stops_the_engine(world: SimpleNamespace, *, stream: bool) -> None:
+@FAILURES
+def test_failure_in_the_middle_of_a_stream_is_its_last_event(
+    world: SimpleNamespace, part: str, error: Exception, status: int, code: str
+) -> None:
+    del status
+    world.engine.texts, world.engine.stuck = ["return 1\n" * 40], True
+    body = {"prompt": "def f():\n", "stream": True}
+    events = []
+    with world.client.stream("POST", "/v1/completions", json=body) as reply:
+        assert reply.status_code == 200
+        for line in reply.iter_lines():
+            events += [line] if line else []
+            getattr(world, part).error = error
+            world.engine.go_on.set()
+    arrived = "".join(json.loads(event[6:])["choices"][0]["text"] for event in events[:-1])
+    assert ("return 1\n" * 40).startswith(arrived)
+    assert arrived
+    assert json.loads(events[-1][6:])["error"]["code"] == code
+    assert "MARKER" not in events[-1]
+    assert "10.0.0.7" not in events[-1]
+    entry = world.ledger.get(reply.headers["X-Cleanroom-Decision"])
+    assert (entry.record.disposition, entry.record.released_characters) == ("interrupted", len(arrived))
+
+
+def test_client_that_leaves_stops_the_engine(world: SimpleNamespace) -> None:
     world.engine.stuck = True
     before = world.ledger.head()
     with pytest.raises(httpx.ReadTimeout):
-        world.client.post("/v1/completions", json={"prompt": "x", "stream": stream}, timeout=0.3)
+        world.client.post("/v1/completions", json={"prompt": "x"}, timeout=0.3)
     world.client.close()
     assert world.engine.cancelled.wait(10)
     assert world.ledger.head() == before
+
+
+def test_client_that_leaves_a_stream_stops_the_engine_and_what_had_left_is_on_record(world: SimpleNamespace) -> None:
+    world.engine.stuck = True
+    with world.client.stream("POST", "/v1/completions", json={"prompt": "x", "stream": True}) as reply:
+        arrived = json.loads(next(line for line in reply.iter_lines())[6:])["choices"][0]["text"]
+    assert world.engine.cancelled.wait(10)
+    decision = reply.headers["X-Cleanroom-Decision"]
+    deadline = time.monotonic() + 10
+    while (entry := world.ledger.get(decision)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert entry.record.disposition == "interrupted"
+    assert entry.record.released_characters >= len(arrived) > 0
 
 
 def test_openai_client(world: SimpleNamespace) -> None:

@@ -1,0 +1,202 @@
+"""A watch over one generation while it is being written: how much of it may leave already.
+
+A stream cannot be taken back, so text that belongs to an open chain is held: one in code that the caller may not see,
+worth a good share of a match, that may still grow. Every run of tokens is looked up once, when it is complete; only a
+window behind the newest token is lexed again, and weighed when something new was found, so that a stream of n tokens
+costs the look-ups of one check. What a watch suspects is a match only if the check of the whole text says so.
+
+Decides nothing; knows no engine and no HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from guard.background import backgrounds_for
+from guard.candidates import Examination
+from guard.chaining import GAP_LIMIT
+from guard.hits import Hits, owner_number
+from guard.types import Action
+from guard.vocabulary import STRING
+from guard.winnowing import W
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from guard.digest import Digester, Probe
+    from guard.index import Index
+    from guard.policy import Viewpoint
+    from guard.stream import TokenStream
+
+WINDOW = 120
+"""Tokens that are kept in view behind the newest one; twice as many at most, unless more are held."""
+_NEWLINE = ord("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """How much of a growing text is held.
+
+    `newest`: tokens at its end, in any case. `share`: of the bits of a match, from which a chain is held. `live`:
+    tokens after its last shared one for which a chain is expected to go on.
+    """
+
+    newest: int
+    share: float
+    live: int
+
+
+EARLY = Caution(newest=0, share=0.5, live=20)
+"""Clean code leaves at once; of a copy, an opening too short to be told from chance has left when it is noticed."""
+LATE = Caution(newest=30, share=0.4, live=GAP_LIMIT)
+"""What leaves is old enough that a copy which began there would have been noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What one look at a growing text found.
+
+    `safe`: so many characters of the generation may leave. `suspect`: what is held looks like a match by now.
+    """
+
+    safe: int
+    suspect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A chain that may still grow; `start` and `end` are characters of prefix and generation together."""
+
+    prose: bool
+    start: int
+    end: int
+
+
+class Watch:
+    """Follows one generation. Not for several threads at once."""
+
+    def __init__(
+        self,
+        index: Index,
+        digester: Digester,
+        view: Viewpoint,
+        *,
+        prefix: str,
+        language: str | None,
+        caution: Caution,
+    ) -> None:
+        """`prefix`: what stands before the generation."""
+        self._index = index
+        self._digester = digester
+        self._view = view
+        self._prefix = prefix
+        self._language = language
+        self._caution = caution
+        self._start = 0
+        self._tokens = 0
+        self._postings: dict[int, NDArray[np.uint64]] = {}
+        self._blocked: dict[int, bool] = {}
+        self._open: list[_Open] = []
+
+    def look(self, text: str) -> Hold:
+        """Look at the generation so far; since the last look it may only have grown.
+
+        Raises:
+            RefusalError: the index cannot answer; nothing more may leave.
+        """
+        window = (self._prefix + text)[self._start :]
+        boundary = len(self._prefix) - self._start
+        probes = self._digester.probes(window, self._language, every=True)
+        suspect = False
+        if self._ask(probes):
+            opened = []
+            for probe in probes:
+                chains, leaks = self._weigh(probe, boundary)
+                opened += chains
+                suspect = suspect or leaks
+            self._open = opened
+        self._open = [chain for chain in self._open if self._lives(chain, probes)]
+        held = min([self._newest(probes, len(window)), *(chain.start - self._start for chain in self._open)])
+        self._move(probes, held)
+        return Hold(max(0, held - boundary), suspect)
+
+    def _ask(self, probes: tuple[Probe, ...]) -> bool:
+        """Look up the runs that were not there at the last look; whether the caller may not see some who hold them."""
+        asked = (name for probe in probes for name in probe.fingerprints.names.tolist())
+        names = list(dict.fromkeys(name for name in asked if name not in self._postings))
+        if not names:
+            return False
+        hits = self._index.lookup(np.array(names, dtype=np.uint64))
+        self._tokens = hits.tokens
+        bounds = np.searchsorted(hits.which, np.arange(len(names) + 1))
+        for at, name in enumerate(names):
+            self._postings[name] = hits.postings[bounds[at] : bounds[at + 1]]
+        return any(self._blocks(number) for number in np.unique(owner_number(hits.documents)).tolist())
+
+    def _blocks(self, number: int) -> bool:
+        if number not in self._blocked:
+            self._blocked[number] = self._view.action(self._index.owner(number)) is Action.BLOCK
+        return self._blocked[number]
+
+    def _weigh(self, probe: Probe, boundary: int) -> tuple[list[_Open], bool]:
+        """The chains of a stream that are worth holding, and whether one of them looks like a match."""
+        found = [self._postings[name] for name in probe.fingerprints.names.tolist()]
+        lengths = np.array([len(some) for some in found], dtype=np.int64)
+        if not lengths.any():
+            return [], False
+        hits = Hits(np.repeat(np.arange(len(found)), lengths), np.concatenate(found), version=0, tokens=self._tokens)
+        backgrounds = backgrounds_for(self._language, probe.syntax)
+        examination = Examination(probe, hits, backgrounds, boundary=boundary, floor=self._caution.share)
+        candidates = examination.candidates(self._index, self._view)
+        leaks = [one for one in candidates if self._view.action(one.owner) is Action.BLOCK]
+        traces = [one for one in examination.traces() if self._view.action(one.owner) is Action.BLOCK]
+        places = [(one.first, one.last) for one in traces] + [(one.first, one.last) for one in leaks]
+        return [self._chain(probe, first, last) for first, last in places], bool(leaks)
+
+    def _chain(self, probe: Probe, first: int, last: int) -> _Open:
+        """A chain with the tokens in front that it may have begun with (see `Candidate.characters`), as whole lines."""
+        start, end = int(probe.stream.starts[max(0, first - (W - 1))]), int(probe.stream.ends[last])
+        before = np.flatnonzero(probe.stream.text[:start] == _NEWLINE)
+        start = int(before[-1]) + 1 if len(before) else 0
+        return _Open(probe.prose, self._start + start, self._start + end)
+
+    def _lives(self, chain: _Open, probes: tuple[Probe, ...]) -> bool:
+        """Whether the stream of a chain has not gone on without it for long."""
+        for probe in probes:
+            if probe.prose == chain.prose:
+                return (
+                    len(probe.stream) - int(np.searchsorted(probe.stream.ends, chain.end - self._start))
+                    <= self._caution.live
+                )
+        return False
+
+    def _newest(self, probes: tuple[Probe, ...], end: int) -> int:
+        """Where the newest tokens begin, of code or comment, that are held in any case."""
+        if not probes or not self._caution.newest:
+            return end
+        starts = np.sort(np.concatenate([probe.stream.starts for probe in probes]))
+        return int(starts[max(0, len(starts) - self._caution.newest)])
+
+    def _move(self, probes: tuple[Probe, ...], held: int) -> None:
+        """Let the window begin later, with a line, where it has grown to twice its size and nothing there is held."""
+        code = next((probe.stream for probe in probes if not probe.prose), None)
+        if code is None or len(code) <= 2 * WINDOW:
+            return
+        last = min(len(code) - WINDOW, int(np.searchsorted(code.starts, held, side="right")) - 1)
+        place = next((at for at in range(last, 0, -1) if _opens_line(code, at)), 0)
+        self._start += int(code.starts[place])
+
+
+def _opens_line(stream: TokenStream, at: int) -> bool:
+    """Whether the token is a word and the first of its line: from there on, the text is lexed as with all before it."""
+    start = int(stream.starts[at])
+    if stream.symbols[at] == STRING or not chr(stream.text[start]).isidentifier():
+        return False
+    while start > 0 and stream.text[start - 1] != _NEWLINE:
+        start -= 1
+        if not chr(stream.text[start]).isspace():
+            return False
+    return True

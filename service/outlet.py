@@ -1,0 +1,83 @@
+"""Where a stream's text leaves while it is still being written, as far as the guard's watch lets it.
+
+Knows no engine and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from guard.types import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from guard.check import GuardQuery
+    from guard.watch import Caution, Watch
+    from service.parts import Checker
+
+SUSPECTED_AGAIN = 16
+"""Characters after which a suspicion that the check did not confirm is checked again."""
+
+
+class Outlet:
+    """Lets one generation out. `sent` counts the characters that have left; `leaking`: the guard blocks it by now.
+
+    A look at the text takes a thread and a round trip. The engine goes on meanwhile, so that where looks are slow, or
+    pieces small, each look is for several pieces.
+    """
+
+    def __init__(
+        self, guard: Checker, query: GuardQuery, caution: Caution, send: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """`query` has all but the text; `send` takes the next piece that leaves."""
+        self._guard = guard
+        self._query = query
+        self._caution = caution
+        self._send = send
+        self._watch = guard.watch(query, caution)
+        self._look: asyncio.Task[None] | None = None
+        self._checked = 0
+        self.sent = 0
+        self.leaking = False
+
+    def offer(self, text: str) -> bool:
+        """Take the generation so far; whether it is known to leak. Raises what the last look raised."""
+        if self._look is None or self._look.done():
+            if self._look is not None:
+                self._look.result()
+            self._look = asyncio.create_task(self._let_out(self._watch, text))
+        return self.leaking
+
+    async def settle(self) -> None:
+        """Wait for the look that is under way."""
+        if self._look is not None:
+            await self._look
+
+    async def rewind(self) -> None:
+        """Make ready for another text, of which as much as was sent is the same."""
+        if self._look is not None:
+            # Not cancelled: a piece that counts as sent must be.
+            await asyncio.gather(self._look, return_exceptions=True)
+        self._look = None
+        self._watch = self._guard.watch(self._query, self._caution)
+        self._checked = 0
+        self.leaking = False
+
+    async def _let_out(self, watch: Watch, text: str) -> None:
+        hold = await to_thread.run_sync(watch.look, text, abandon_on_cancel=True)
+        if hold.suspect and len(text) >= self._checked + SUSPECTED_AGAIN:
+            self._checked = len(text)
+            decision = await to_thread.run_sync(
+                self._guard.check, replace(self._query, text=text), abandon_on_cancel=True
+            )
+            self.leaking = decision.action is Action.BLOCK
+        # A text that is cut loses the blanks at its end: they would tell that it went on.
+        safe = len(text[: hold.safe].rstrip())
+        if not self.leaking and safe > self.sent:
+            piece, self.sent = text[self.sent : safe], safe
+            await self._send(piece)

@@ -1,0 +1,127 @@
+"""One continuation, written until it is clean: draft, check, and other tries that lead away from a leak.
+
+The beginning of a draft before the leak is kept, and the engine goes on from there with the token that led into the
+leak ruled out; the prompt cache makes that cheap. Knows neither callers, ledger nor HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import structlog
+from anyio import to_thread
+
+from guard.types import Action, Decision
+from service.draft import Draft
+from service.errors import EngineError, EngineTimeoutError
+from service.release import Disposition, Release, release
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from guard.check import GuardQuery
+    from service.engines.protocol import Chunk, Engine, EnginePrompt, Sampling
+    from service.outlet import Outlet
+    from service.parts import Checker
+
+STEERS = 3
+"""Times that a generation is taken up again before the leak."""
+
+log = structlog.get_logger(__name__)
+
+
+class Writing:
+    """The drafts of one continuation. `draft` is the last one, `steers` counts the tries after the first."""
+
+    def __init__(
+        self, engine: Engine, guard: Checker, query: GuardQuery, outlet: Outlet | None, timeout: float
+    ) -> None:
+        """`query` has all but the text; `outlet` lets text out meanwhile; `timeout`: seconds for all tries."""
+        self._engine = engine
+        self._guard = guard
+        self._query = query
+        self._outlet = outlet
+        self._timeout = timeout
+        self.draft = Draft()
+        self.steers = 0
+
+    async def run(self, prompt: EnginePrompt, sampling: Sampling) -> tuple[Release, Release]:
+        """Write; returns what could leave of the first draft, and what leaves.
+
+        Raises RefusalError when the guard cannot answer, EngineError when the engine fails over the first draft.
+        """
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        await self._write(self.draft, prompt, sampling, deadline)
+        first = released = await self._checked()
+        ruled_out: defaultdict[int, set[int]] = defaultdict(set)
+        while released.leak is not None and self._engine.steers and self.steers < STEERS:
+            resumed = self.draft.resumed(released.leak, self._sent)
+            if resumed is None:
+                break
+            place = len(resumed.draft.drawn)
+            ruled_out[place].add(resumed.token)
+            again = replace(prompt, written=tuple(resumed.draft.drawn), excluded=frozenset(ruled_out[place]))
+            try:
+                await self._write(resumed.draft, again, sampling, deadline)
+            except EngineError as error:
+                # What is clean of the last draft is better than nothing.
+                log.warning("steering failed", error=type(error).__name__)
+                break
+            self.steers += 1
+            self.draft = resumed.draft
+            released = await self._checked()
+            if released.leak is None:
+                released = replace(released, disposition=Disposition.STEERED)
+        return first, released
+
+    async def interrupted(self) -> Release:
+        """What had left, and the guard's word on all that was written, when it broke off.
+
+        Where the guard can say nothing any more, its watch has let through what left.
+        """
+        whole = replace(self._query, text=self.draft.text)
+        try:
+            decision = await to_thread.run_sync(self._guard.check, whole)
+        except Exception as error:  # noqa: BLE001 - it broke off because of it, and says so itself
+            log.warning("not checked to its end", error=type(error).__name__)
+            decision = Decision("", Action.ALLOW)
+        return Release(decision, Disposition.INTERRUPTED, self.draft.text[: self._sent])
+
+    @property
+    def _sent(self) -> int:
+        return self._outlet.sent if self._outlet is not None else 0
+
+    async def _checked(self) -> Release:
+        """What may leave of the draft. A check only reads, so a caller who has gone need not be waited for."""
+        whole = replace(self._query, text=self.draft.text)
+        return await to_thread.run_sync(release, whole, self._guard, self._sent, abandon_on_cancel=True)
+
+    async def _write(self, draft: Draft, prompt: EnginePrompt, sampling: Sampling, deadline: float) -> None:
+        """Let the engine write into `draft`, to its end or until what it writes is known to leak.
+
+        Leaving early, by deadline or cancellation, closes the engine's stream.
+        """
+        rest = replace(sampling, max_tokens=sampling.max_tokens - len(draft.drawn))
+        outlet = self._outlet
+        try:
+            # asyncio's timeout cancels once, so that closing the stream may itself wait; anyio's would not let it.
+            async with asyncio.timeout_at(deadline):
+                # The protocol promises `aclose()`.
+                stream = cast("AsyncGenerator[Chunk, None]", self._engine.generate(prompt, rest))
+                async with aclosing(stream) as chunks:
+                    async for chunk in chunks:
+                        draft.add(chunk)
+                        if outlet is not None and outlet.offer(draft.text):
+                            break
+                if outlet is not None:
+                    await outlet.settle()
+        except TimeoutError:
+            message = f"the engine did not finish within {self._timeout:g} s (CLEANROOM_REQUEST_TIMEOUT)"
+            raise EngineTimeoutError(message) from None
+        finally:
+            if outlet is not None:
+                await outlet.rewind()
