@@ -7,12 +7,13 @@ STAMP := $(VENV)/.installed
 SCALE ?= small
 BENCHMARKS := guard-accuracy guard-idioms guard-evasions guard-speed
 FUZZ_SECONDS ?= 60
+MUTANTS_KILLED ?= 90
 FUZZED := lexer growth digest wire buckets background
 # Run once more as plain Python, where the lines of kernels count; what is about long texts would take minutes.
 KERNELS := tokens lexing buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve test check coverage fuzz bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve test check coverage fuzz mutate bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
@@ -42,6 +43,16 @@ $(FUZZED:%=fuzz-%): fuzz-%: $(STAMP)
 	PYTHONPATH=tests NUMBA_DISABLE_JIT=1 $(BIN)/python -m fuzzing $* .fuzz/$* \
 	  -artifact_prefix=.fuzz/$*- -max_total_time=$(FUZZ_SECONDS)
 
+# The folder is there before Python starts: processes that tests start find the mutants in it, too.
+mutate: $(STAMP)  ## Change what decides in small ways; exit 1 where tests notice fewer than MUTANTS_KILLED % in a module.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutate]'
+	rm -rf mutants && mkdir mutants
+	PYTHONPATH=$(CURDIR)/mutants $(BIN)/mutmut run
+	$(BIN)/mutmut results
+	@$(BIN)/mutmut results --all true | awk -F '[ .:]+' '{ all[$$3]++ } /: (killed|timeout)$$/ { killed[$$3]++ } \
+	  END { for (name in all) { rate = 100 * killed[name] / all[name]; if (rate < $(MUTANTS_KILLED)) low = 1; \
+	  printf "guard/%s.py: %d of %d mutants killed, %.1f %%\n", name, killed[name], all[name], rate } exit low || !NR }'
+
 bench: $(BENCHMARKS:%=bench-%)  ## Run every benchmark at a size for two cores.
 
 $(BENCHMARKS:%=bench-%): bench-%: $(STAMP)
@@ -69,4 +80,4 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .bench .fuzz .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .bench .fuzz mutants .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from samples.code import JAVA, METHOD, PYTHON, SAMPLES, UNRELATED, reindented, renamed, without_comments
 from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed, allows, in_every_language
 
-from guard import background
+from guard import background, check
 from guard.check import Guard, GuardQuery
 from guard.errors import RefusalError, StoreUnavailableError
 from guard.index import Index
@@ -205,12 +207,18 @@ def test_a_clean_text_costs_one_round_trip(store: Store, home: Path) -> None:
 def test_a_decision_says_what_it_rests_on(indexed: Indexed) -> None:
     one, other = indexed.check(METHOD), indexed.check(METHOD)
     assert one.id != other.id
+    assert re.fullmatch("dec_[0-9a-f]{24}", one.id)
     assert one.matches == other.matches
     assert one.index_version == other.index_version == indexed.index.lookup(np.empty(0, dtype=np.uint64)).version
-    assert one.guard_ms > 0
     assert one.checked_tokens >= len(lex(METHOD, "python").code)
     indexed.index.remove(ACME, "src/python")
     assert indexed.check(METHOD).index_version > one.index_version
+
+
+def test_a_decision_says_how_long_it_took(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([1000.25, 1000.375])
+    monkeypatch.setattr(check, "time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    assert indexed.check(UNRELATED).guard_ms == 125
 
 
 def test_code_is_guarded_from_the_moment_it_is_put_until_it_is_removed(indexed: Indexed) -> None:
@@ -243,7 +251,7 @@ def test_a_document_that_is_replaced_meanwhile_is_still_guarded(indexed: Indexed
     indexed.guard = Guard(shifting, indexed.digester)
     assert not allows(indexed, METHOD)
     shifting.turns = 99
-    with pytest.raises(StoreUnavailableError, match="index verify"):
+    with pytest.raises(StoreUnavailableError, match=r"^the index names documents .*`cleanroom index verify --mend`$"):
         indexed.check(METHOD)
 
 

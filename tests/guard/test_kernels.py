@@ -93,6 +93,7 @@ def test_warming_changes_no_answer(text: str) -> None:
 
 def test_after_warming_a_check_compiles_nothing(embedded_store: Store, home: Path) -> None:
     """In a process of its own, which writes nothing: clear copies, doubtful ones, and other code."""
+    check.warm()  # here as well: what a process of its own runs, mutation testing would not see this test reach
     indexed = Indexed(embedded_store, home)
     indexed.add(ACME, "ledger.py", PYTHON)
     pieces = [METHOD, UNRELATED, *("".join(METHOD.splitlines(keepends=True)[:n]) for n in range(1, 9))]
