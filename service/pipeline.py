@@ -25,6 +25,7 @@ from service.errors import EngineTimeoutError, GuardUnavailableError
 from service.outlet import Outlet
 from service.prompt import build_prompt
 from service.release import Disposition, Finding, Release
+from service.rendering import NOTHING_AROUND
 from service.usage import count_prompt, count_text
 from service.writing import Writing
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from service.draft import Draft
     from service.engines.protocol import Sampling, TokenLogprobs
     from service.parts import Services
+    from service.surroundings import Surroundings
 
 FinishReason = Literal["stop", "length", "content_filter"]
 
@@ -51,7 +53,8 @@ log = structlog.get_logger(__name__)
 class CompletionRequest:
     """What a caller asks for: `n` continuations of every prompt. `surface` names the interface it came by.
 
-    `decision_ids` are the names that the guard's decisions will have, by prompt, then by number.
+    `around` and `truncate` are `service.prompt.build_prompt`'s. `decision_ids` are the names that the guard's decisions
+    will have, by prompt, then by number.
     """
 
     caller: Caller
@@ -60,6 +63,8 @@ class CompletionRequest:
     suffix: str | None = None
     n: int = 1
     surface: str = "completions"
+    around: Surroundings = NOTHING_AROUND
+    truncate: int | None = None
     decision_ids: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -185,7 +190,13 @@ class Pipeline:
         org, text = request.caller.org, request.prompts[index // request.n]
         sampling = _varied(request.sampling, index % request.n)
         prompt = await build_prompt(
-            self._engine, text, request.suffix, sampling.max_tokens, cache_key=self._cache_key(org)
+            self._engine,
+            text,
+            request.suffix,
+            sampling.max_tokens,
+            around=request.around,
+            truncate=request.truncate,
+            cache_key=self._cache_key(org),
         )
         query = GuardQuery(text="", caller=org, prefix=text, policy=request.caller.policy)
         outlet = None if send is None or self._caution is None else Outlet(self._guard, query, self._caution, send)

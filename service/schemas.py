@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from service.engines.protocol import Sampling
 from service.errors import InvalidRequestError, ModelNotFoundError
 from service.pipeline import CompletionRequest
+from service.prompt import ALL_THAT_FITS
+from service.surroundings import ContextFile, Surroundings
 
 if TYPE_CHECKING:
     from service.accounts import Caller
@@ -21,10 +23,46 @@ if TYPE_CHECKING:
 
 CHOICES_LIMIT = 8
 STOPS_LIMIT = 4
+FILES_LIMIT = 32
 
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _whole_characters(text: str) -> str:
+    """JSON can name halves of characters, which no engine and no index can take."""
+    if HALF_CHARACTER.search(text):
+        message = "a surrogate stands alone: send whole characters"
+        raise ValueError(message)
+    return text
+
+
+Name = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f]*$"), AfterValidator(_whole_characters)]
+
+
+class FileBody(BaseModel):
+    """Another file of the repository, or a piece of one."""
+
+    path: Name = Field(min_length=1)
+    text: Annotated[str, AfterValidator(_whole_characters)]
+
+
+class ContextBody(BaseModel):
+    """What surrounds prompt and suffix."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Name = Field(default="", description="Path of the file that prompt and suffix are of.")
+    repository: Name = Field(default="", description="Name of its repository.")
+    files: list[FileBody] = Field(
+        default=[], max_length=FILES_LIMIT, description="Other files, those that matter most last."
+    )
+
+    def surroundings(self) -> Surroundings:
+        """The same for the pipeline. Raises InvalidRequestError for files without a path of this one."""
+        files = tuple(ContextFile(file.path, file.text) for file in self.files)
+        return Surroundings(self.path, self.repository, files)
 
 
 class StreamOptions(BaseModel):
@@ -41,6 +79,10 @@ class CompletionBody(BaseModel):
     model: str | None = Field(None, max_length=500, description="The served model, or absent.")
     prompt: list[str] = Field(description="What is continued; a list asks for each of its prompts.")
     suffix: str | None = Field(None, description="What follows the gap to fill.")
+    context: ContextBody = Field(ContextBody(), description="What surrounds prompt and suffix.")
+    truncate_prompt_tokens: int | None = Field(
+        None, ge=ALL_THAT_FITS, description="Keep so many of the prompt's last tokens; -1: all that fit."
+    )
     max_tokens: int | None = Field(None, ge=1)
     temperature: float = Field(0.0, ge=0, le=2, description="0, the default, is greedy.")
     top_p: float = Field(1.0, gt=0, le=1)
@@ -62,7 +104,7 @@ class CompletionBody(BaseModel):
             raise ValueError(message)
         return texts
 
-    @field_validator("temperature", "top_p", "n", "stop", "stream", "echo", mode="before")
+    @field_validator("temperature", "top_p", "n", "stop", "stream", "echo", "context", mode="before")
     @classmethod
     def _null_is_default(cls, value: object, info: ValidationInfo) -> object:
         """The API of OpenAI lets every optional field be null."""
@@ -71,10 +113,8 @@ class CompletionBody(BaseModel):
     @field_validator("prompt", "stop", "suffix", mode="after")
     @classmethod
     def _encodable(cls, value: list[str] | str | None) -> list[str] | str | None:
-        """JSON can name halves of characters, which no engine and no index can take."""
-        if any(HALF_CHARACTER.search(text) for text in ([value] if isinstance(value, str) else value or [])):
-            message = "a surrogate stands alone: send whole characters"
-            raise ValueError(message)
+        for text in [value] if isinstance(value, str) else value or []:
+            _whole_characters(text)
         return value
 
     def request(self, caller: Caller, model: str, settings: Settings) -> CompletionRequest:
@@ -87,6 +127,8 @@ class CompletionBody(BaseModel):
             suffix=self.suffix or None,
             n=self.n,
             surface="stream" if self.stream else "completions",
+            around=self.context.surroundings(),
+            truncate=self.truncate_prompt_tokens,
             sampling=Sampling(
                 max_tokens=self.max_tokens or settings.max_tokens_default,
                 temperature=self.temperature,
@@ -118,10 +160,11 @@ class CompletionBody(BaseModel):
                 f"ask for 1 to {CHOICES_LIMIT}"
             )
             raise InvalidRequestError(message, param="prompt")
-        characters = sum(map(len, self.prompt)) + len(self.suffix or "")
+        context = sum(len(file.text) for file in self.context.files)
+        characters = sum(map(len, self.prompt)) + len(self.suffix or "") + context
         if characters > settings.max_prompt_characters:
             message = (
-                f"prompt and suffix have {characters} characters, above the limit of this server: "
+                f"prompt, suffix and context have {characters} characters, above the limit of this server: "
                 f"send at most {settings.max_prompt_characters}"
             )
             raise InvalidRequestError(message, param="prompt")

@@ -77,8 +77,9 @@ class Settings(BaseSettings):
 
     fill_in_the_middle: str | None = Field(
         None,
-        description="How the model behind the engine `openai` takes a suffix: `native` (the server does it) or a "
-        "family such as `qwen2.5-coder`. Unset: prefix only.",
+        description="How the model takes a suffix: a family such as `qwen2.5-coder` (docs/models.md), `none`, or, for "
+        "the engine `openai`, `native` (the server does it). Unset: found from the model's vocabulary by embedded "
+        "engines, `none` for `openai`.",
     )
 
     check_timeout: Seconds = Field(0.2, description="Seconds that the store may take to answer the guard.")
@@ -96,7 +97,7 @@ class Settings(BaseSettings):
         4_194_304, ge=65_536, description="Bytes that a batch of fingerprints sent to the index may have."
     )
     max_prompt_characters: int = Field(
-        200_000, ge=1, description="Characters that prompt and suffix together may have."
+        200_000, ge=1, description="Characters that prompt, suffix and other files together may have."
     )
     max_tokens_default: int = Field(64, ge=1, description="Tokens generated when a request names no `max_tokens`.")
     max_tokens_limit: int = Field(2048, ge=1, description="Tokens that a request may ask for.")

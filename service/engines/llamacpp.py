@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from service.engines.events import read_events
-from service.engines.families import END_TOKENS, FAMILIES, family_in, tokens_of
+from service.engines.families import END_TOKENS, FAMILIES, family_of_vocabulary, tokens_of
 from service.engines.llamaserver import LlamaServer, load_server
 from service.engines.packaged import model_file
 from service.engines.processors import physical_cores
@@ -52,10 +52,12 @@ class LlamaCppEngine:
         threads: int | None = None,
         context: int | None = None,
         slots: int = DEFAULT_SLOTS,
+        fill_in_the_middle: str | None = None,
     ) -> None:
         """`model` is a GGUF path, or None for the packaged one; `context` the tokens of a slot, prompt and output.
 
-        `threads` is by default the number of physical cores. Raises SetupError when there is no such file.
+        `threads` is by default the number of physical cores; `fill_in_the_middle` names a family where the vocabulary
+        does not show the right one. Raises SetupError when there is no such file.
         """
         self._file = model_file(model)
         self._threads = threads or physical_cores()
@@ -68,7 +70,9 @@ class LlamaCppEngine:
         self._ends: frozenset[int] = frozenset()
         self.model = self._file.stem
         self.context_window = context or DEFAULT_CONTEXT
+        self._family_name = fill_in_the_middle
         self.fill_in_the_middle: FillInTheMiddle | None = None
+        self.opening_tokens = 0
 
     async def start(self) -> None:
         """Load the model. Raises SetupError when the wheel is missing or llama.cpp cannot run the file."""
@@ -93,7 +97,8 @@ class LlamaCppEngine:
             if len(numbers) == 1:
                 self._control[name] = numbers[0]
         self._ends = frozenset(self._control[name] for name in END_TOKENS if name in self._control)
-        self.fill_in_the_middle = family_in(self._control.__contains__)
+        self.opening_tokens = len(self._beginning)
+        self.fill_in_the_middle = family_of_vocabulary(self._family_name, self._control.__contains__)
 
     async def close(self) -> None:
         """Stop every generation, free the model and remove the socket."""

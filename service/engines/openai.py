@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from service.engines.events import read_events
+from service.engines.one_string import broken_up, one_string, stops_of
 from service.engines.protocol import Chunk
 from service.engines.upstream import completion_piece, rejection, rejection_in_stream, served_model
 from service.engines.window import require_room
@@ -32,6 +33,8 @@ class OpenAIEngine:
 
     name = "openai"
     steers = False
+    # The server may write some, which it does not tell.
+    opening_tokens = 0
 
     def __init__(  # noqa: PLR0913 - one setting each, all but the first optional
         self,
@@ -158,7 +161,7 @@ class OpenAIEngine:
     def _body(self, prompt: EnginePrompt, sampling: Sampling) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
-            "prompt": prompt.text,
+            "prompt": one_string(prompt, self.fill_in_the_middle),
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -166,9 +169,9 @@ class OpenAIEngine:
             "stream_options": {"include_usage": True},
         }
         if prompt.suffix is not None:
-            body["suffix"] = prompt.suffix
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
+            body["suffix"] = broken_up(prompt.suffix, self.fill_in_the_middle)
+        if stops := (*sampling.stop, *stops_of(prompt, self.fill_in_the_middle)):
+            body["stop"] = list(stops)
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         if self._salt_key is not None:

@@ -97,11 +97,33 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMarks:
+    """How a model family marks the files of a repository in a prompt.
+
+    `file` is the control token before the path of each file (or, if it `separates`, between two files) and
+    `repository` that before the repository's name, which ends its line if `name_line`. Where there is no such token,
+    `heading` is the line above a file, with `{path}` in it, or a comment with the path where it is empty.
+    `others_outside`: the other files stand before the prefix token, not after it; `path_outside`: so does the path of
+    the file to fill.
+    """
+
+    file: str = ""
+    repository: str = ""
+    heading: str = ""
+    separates: bool = False
+    name_line: bool = False
+    others_outside: bool = False
+    path_outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FillInTheMiddle:
     """The control tokens with which a model family marks prefix, suffix and the place to fill.
 
     `prefix`, `suffix` and `middle` are names in the model's vocabulary (`middle` is empty where the family has none);
     `spaced` families write a blank where the sentencepiece name has its U+2581 and one more after the prefix token.
+    `ends` are further tokens after which nothing of the completion follows; `known_by` tokens that tell a vocabulary
+    of the family from one of another with the same three.
     """
 
     family: str
@@ -110,21 +132,25 @@ class FillInTheMiddle:
     middle: str
     suffix_first: bool = False
     spaced: bool = False
+    ends: tuple[str, ...] = ()
+    files: FileMarks = FileMarks()
+    known_by: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
     """A loaded model that can be asked for text by many callers at once.
 
-    `model` is the name clients see; `context_window` is in tokens, 0 when unknown; `steers`: it takes up `written`
-    tokens again and rules `excluded` ones out. A generation ends by itself, or
-    when the consumer closes the iterator (`aclose()`), which must stop the engine's work at once. Failures raise
-    `service.errors.EngineError` or `EngineUnavailableError`; a prompt the engine finds too long raises
-    `ContextLengthError`.
+    `model` is the name clients see; `context_window` is in tokens, 0 when unknown; `opening_tokens`: how many of them
+    the engine itself writes before every prompt; `steers`: it takes up `written` tokens again and rules `excluded`
+    ones out. A generation ends by itself, or when the consumer closes the iterator (`aclose()`), which must stop the
+    engine's work at once. Failures raise `service.errors.EngineError` or `EngineUnavailableError`; a prompt the engine
+    finds too long raises `ContextLengthError`.
     """
 
     name: str
     model: str
     context_window: int
+    opening_tokens: int
     fill_in_the_middle: FillInTheMiddle | None
     native_suffix: bool
     steers: bool

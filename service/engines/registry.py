@@ -35,13 +35,21 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
     """The engine called `name`, not yet started; `model` None is the packaged one, or the server's only one.
 
     `home` keeps unpacked models; `context` is the window in tokens; `fill_in_the_middle` names a family
-    (`service.engines.families`) and, like the settings around it, is for the engine `openai` alone. Raises SetupError
-    with what to install or set.
+    (`service.engines.families`), which embedded engines find in the vocabulary where it is None; the settings around
+    it are for the engine `openai` alone. Raises SetupError with what to install or set.
     """
+    if native_suffix and name != "openai":
+        message = (
+            f"the engine {name} has no suffix of its own: leave CLEANROOM_FILL_IN_THE_MIDDLE unset, or name a family"
+        )
+        raise SetupError(message)
+    family = family_named(fill_in_the_middle) if fill_in_the_middle else None
     if name == "llamacpp":
-        return LlamaCppEngine(model, threads=threads, context=context)
+        return LlamaCppEngine(model, threads=threads, context=context, fill_in_the_middle=fill_in_the_middle)
     if name == "transformers":
-        return TransformersEngine(model, home=home, threads=threads, context=context)
+        return TransformersEngine(
+            model, home=home, threads=threads, context=context, fill_in_the_middle=fill_in_the_middle
+        )
     if name == "openai":
         if not base_url:
             message = "the engine openai needs the URL of a server: set it, for instance http://127.0.0.1:8000/v1"
@@ -51,7 +59,7 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
             model,
             api_key,
             native_suffix=native_suffix,
-            fill_in_the_middle=family_named(fill_in_the_middle) if fill_in_the_middle else None,
+            fill_in_the_middle=family,
             context=context,
             cache_salt=cache_salt,
             read_timeout=read_timeout,

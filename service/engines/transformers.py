@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.engines.decoder import Decoder
 from service.engines.detokenizer import Detokenizer
-from service.engines.families import END_TOKENS, family_in
+from service.engines.families import END_TOKENS, family_of_vocabulary
 from service.engines.packaged import packaged_model
 from service.engines.processors import physical_cores
 from service.engines.protocol import Chunk
@@ -50,12 +50,19 @@ class TransformersEngine:
     steers = True
 
     def __init__(
-        self, model: str | None = None, *, home: Path, threads: int | None = None, context: int | None = None
+        self,
+        model: str | None = None,
+        *,
+        home: Path,
+        threads: int | None = None,
+        context: int | None = None,
+        fill_in_the_middle: str | None = None,
     ) -> None:
         """`model` is a local folder, a hub id or None for the packaged model, unpacked once under `home`/models.
 
-        `threads` is by default the number of physical cores, and holds for all of torch in this process. Raises
-        SetupError for a path that does not exist and for a missing packaged model.
+        `threads` is by default the number of physical cores, and holds for all of torch in this process;
+        `fill_in_the_middle` names a family where the vocabulary does not show the right one. Raises SetupError for a
+        path that does not exist and for a missing packaged model.
         """
         if model is None:
             self.model = packaged_model().stem
@@ -69,7 +76,9 @@ class TransformersEngine:
         self._loaded: LoadedModel | None = None
         self._worker: ThreadPoolExecutor | None = None
         self.context_window = context or 0
+        self._family_name = fill_in_the_middle
         self.fill_in_the_middle: FillInTheMiddle | None = None
+        self.opening_tokens = 0
 
     async def start(self) -> None:
         """Load the model. Raises SetupError when the extra is missing or there is no such model."""
@@ -78,12 +87,14 @@ class TransformersEngine:
         self._worker = ThreadPoolExecutor(1, "transformers")
         try:
             loaded = await asyncio.get_running_loop().run_in_executor(self._worker, self._load)
+            family = family_of_vocabulary(self._family_name, loaded.vocabulary.__contains__)
         except BaseException:
             await self.close()
             raise
+        self.fill_in_the_middle = family
         self._loaded = loaded
         self.context_window = loaded.window
-        self.fill_in_the_middle = family_in(loaded.vocabulary.__contains__)
+        self.opening_tokens = len(loaded.beginning)
 
     def _load(self) -> LoadedModel:
         torch, transformers = _library("torch"), _library("transformers")

@@ -51,6 +51,7 @@ class ScriptedEngine:
     name: str = "scripted"
     model: str = "scripted-1"
     context_window: int = 0
+    opening_tokens: int = 0
     fill_in_the_middle: FillInTheMiddle | None = None
     native_suffix: bool = True
     steers: bool = False

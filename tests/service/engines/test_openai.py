@@ -16,6 +16,7 @@ from service.engines.families import family_named
 from service.engines.openai import OpenAIEngine
 from service.engines.protocol import EnginePrompt, Sampling
 from service.errors import EngineUnavailableError, SetupError
+from service.rendering import fill_in_the_middle
 
 """The engine against a real HTTP server on loopback that misbehaves as its model's name says."""
 
@@ -59,6 +60,27 @@ def test_the_request_says_what_was_asked(upstream: Upstream) -> None:
 def test_a_suffix_goes_in_its_own_field(upstream: Upstream) -> None:
     ask(upstream, prompt=EnginePrompt.plain("a", "b"), native_suffix=True)
     assert (upstream.bodies[0]["prompt"], upstream.bodies[0]["suffix"]) == ("a", "b")
+
+
+def test_control_tokens_in_the_callers_words_are_broken_up(upstream: Upstream) -> None:
+    family = family_named("qwen2.5-coder")
+    assert family is not None
+    prompt = EnginePrompt(fill_in_the_middle(family, "a<|fim_middle|>", "b<|endoftext|>"))
+    ask(upstream, prompt=prompt, fill_in_the_middle=family)
+    ask(upstream, prompt=EnginePrompt.plain("a[PREFIX]", "b<fim_suffix>"), native_suffix=True)
+    filled, native = upstream.bodies
+    assert filled["prompt"] == "<|fim_prefix|>a< |fim_middle|><|fim_suffix|>b< |endoftext|><|fim_middle|>"
+    assert (native["prompt"], native["suffix"]) == ("a[ PREFIX]", "b< fim_suffix>")
+
+
+def test_a_filled_gap_stops_where_the_next_file_would_begin(upstream: Upstream) -> None:
+    family = family_named("codegemma")
+    assert family is not None
+    ask(upstream, prompt=EnginePrompt(fill_in_the_middle(family, "a", "b")), fill_in_the_middle=family)
+    ask(upstream, prompt=EnginePrompt.plain("a"), fill_in_the_middle=family)
+    filled, plain = upstream.bodies
+    assert {"<|file_separator|>", "<|fim_prefix|>"} <= set(filled["stop"])
+    assert "stop" not in plain
 
 
 def test_cache_salts_tell_organizations_apart_without_naming_them(upstream: Upstream) -> None:

@@ -55,3 +55,20 @@ def test_a_fill_in_the_middle_family_can_be_named_for_a_server(tmp_path: Path) -
     )
     assert engine.fill_in_the_middle is not None
     assert engine.fill_in_the_middle.prefix == "<|fim_prefix|>"
+    engine = create_engine(
+        "openai", "Qwen/Q", home=tmp_path, base_url="http://127.0.0.1:1/v1", fill_in_the_middle="none"
+    )
+    assert engine.fill_in_the_middle is None
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_family_that_there_is_not_is_refused_before_anything_is_loaded(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="'starcoder3' is no fill-in-the-middle family"):
+        create_engine(name, None, home=tmp_path, base_url="http://127.0.0.1:1/v1", fill_in_the_middle="starcoder3")
+
+
+@pytest.mark.parametrize("name", ["llamacpp", "transformers"])
+def test_an_embedded_engine_has_no_suffix_of_its_own(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="has no suffix of its own: leave CLEANROOM_FILL_IN_THE_MIDDLE unset"):
+        create_engine(name, None, home=tmp_path, native_suffix=True)
