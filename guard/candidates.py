@@ -18,6 +18,7 @@ from guard.rarity import information, literal_information, without_prose
 from guard.significance import Significance
 from guard.spans import Candidate, Trace
 from guard.types import Action, MatchKind, OwnerKind
+from guard.winnowing import W
 from guard.worth import Worth, told
 
 if TYPE_CHECKING:
@@ -161,8 +162,11 @@ class Examination:
         chains = self._chains(documents, left, self._floor * self._significance.threshold)
         self._remember((chain.document, chain.bits) for chain in chains)
         self._drawn += [(owners, chain, left) for chain in chains]
-        strong = [chain for chain in chains if self._suffices(chain, left) and self._adds(chain, left)]
-        found = [self._aligned(chain, owners[owner_number(chain.document)], left) for chain in strong]
+        of = {chain.document: owners[owner_number(chain.document)] for chain in chains}
+        strong = [
+            chain for chain in chains if self._suffices(chain, left) and self._adds(chain, left, of[chain.document])
+        ]
+        found = [self._aligned(chain, of[chain.document], left) for chain in strong]
         strong_documents = [chain.document for chain in strong]
         rest = documents & ~np.isin(self._alignment.documents, strong_documents) if strong else documents
         return found + self._reordered(owners, rest, self._held_by(excused), left)
@@ -178,17 +182,21 @@ class Examination:
             return int(left.telling(chain.covered).sum()) >= COVERED_TOKENS
         return chain.bits >= VERBATIM_SHARE * threshold and int(left.telling(chain.exact).sum()) >= VERBATIM_TOKENS
 
-    def _adds(self, chain: Chain, left: Worth) -> bool:
+    def _adds(self, chain: Chain, left: Worth, owner: Owner) -> bool:
         """Whether the generation's own tokens are part of what makes the match.
 
-        Either its share tells something by itself, or what stands in the prompt would be no match without it; in the
-        second case that share may be a single token: whoever draws code out a few tokens at a time has the rest of it
-        in the prompt.
+        Its share tells something by itself; or the prompt holds a match already, and a single token goes on with it:
+        whoever draws code out a few tokens at a time has the rest of it in the prompt. Where private code reaches to
+        the end of the prompt, fewer than W tokens cannot be told to leave it: one of W runs is sure to be in the index,
+        but not one of fewer.
         """
         new = left.telling(chain.covered) & self._added
         count, worth = int(new.sum()), float(left.bits[new].sum() + left.literal[chain.exact & self._added].sum())
-        alone = chain.bits - worth < self._significance.threshold
-        return (count >= ADDED_TOKENS and worth >= ADDED_BITS) or (count > 0 and not alone)
+        if chain.bits - worth < self._significance.threshold:
+            return count >= ADDED_TOKENS and worth >= ADDED_BITS
+        written = int(self._added.sum())
+        reaches = chain.end > len(self._added) - written - W
+        return count > 0 or (0 < written < W and reaches and owner.kind is OwnerKind.ORGANIZATION)
 
     def _aligned(self, chain: Chain, owner: Owner, left: Worth) -> Candidate:
         """The chain from the first to the last token of it that is not set aside."""

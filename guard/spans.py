@@ -51,8 +51,9 @@ class Candidate:
         of winnowing), and what is kept in front of it must be clean.
         """
         stream = self.probe.stream
-        start = int(stream.starts[max(0, self.first - (W - 1))]) - boundary
-        return max(0, start), min(length, max(0, int(stream.ends[self.last]) - boundary))
+        start, end = int(stream.starts[max(0, self.first - (W - 1))]) - boundary, int(stream.ends[self.last]) - boundary
+        # A generation too short to be told from going on with what stands in the prompt is meant as a whole.
+        return max(0, start), min(length, end) if end > 0 else length
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,3 +239,28 @@ def test_one_shared_run_tells_nothing(indexed: Indexed, monkeypatch: pytest.Monk
     assert once
     for at in once:
         assert indexed.check(text[code.starts[at] : code.starts[at + K]], language="python").action is Action.ALLOW
+
+
+def test_code_is_not_drawn_out_token_by_token(indexed: Indexed) -> None:
+    indexed.add(ACME, "ledger.py", PYTHON)
+    tokens = lex(PYTHON, "python").code
+    first = len(tokens) // 2
+    drawn = 0
+    for at in range(first, len(tokens) - 1):
+        start, end = int(tokens.ends[at - 1]), int(tokens.ends[at])
+        decision = indexed.check(PYTHON[start:end], prefix=PYTHON[:start], language="python")
+        if decision.action is not Action.BLOCK:
+            drawn += 1
+            continue
+        assert all((match.start, match.end) == (0, end - start) for match in decision.matches)
+    assert drawn == 0
+
+
+def test_what_leaves_the_copy_in_the_prompt_passes_once_it_can_be_told(indexed: Indexed) -> None:
+    indexed.add(ACME, "ledger.py", PYTHON)
+    prefix = PYTHON[: PYTHON.index("\n", len(PYTHON) // 2) + 1]
+    leaving = "del other[0], other[1]\n"
+    assert not indexed.check(leaving, prefix=prefix, language="python").matches
+    assert not indexed.check(UNRELATED, prefix=prefix, language="python").matches
+    assert not indexed.check("x", prefix=prefix, caller="acme", language="python").matches
+    assert not indexed.check("", prefix=prefix, language="python").matches

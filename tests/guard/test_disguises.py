@@ -68,7 +68,7 @@ def test_statements_in_another_order_are_blocked(embedded_store: Store, home: Pa
     assert (match.owner, match.document, match.kind) == (ACME, "steps.py", MatchKind.NEAR)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "\n\n\n" + UNRELATED, "    return None\n", "# the end\n"])
+@pytest.mark.parametrize("text", ["", "\n", "\n\n\n" + UNRELATED, "    return None if other else 7\n", "# the end\n"])
 def test_what_stands_in_the_prompt_alone_triggers_nothing(indexed: Indexed, text: str) -> None:
     assert allows(indexed, text, prefix=PYTHON)
     assert allows(indexed, text, prefix=f"{UNRELATED}\n{METHOD}")
