@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 # Whose private code is what: pure Python packages that are installed wherever the tests run.
 ORGANIZATIONS = {"alder": "httpx", "birch": "pathspec"}
@@ -92,19 +93,35 @@ def copied(source: Path, target: Path) -> Path:
     return target
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running service, and the model behind it."""
+
+    home: Home
+    upstream: Upstream
+    url: str
+    pid: int
+
+
 @contextmanager
 def serving(home: Home, *arguments: str, ready: bool = True) -> Iterator[str]:
     """A `cleanroom serve` process on a free port; yields its base URL."""
+    with _process(home, *arguments, ready=ready) as (_, url):
+        yield url
+
+
+@contextmanager
+def _process(home: Home, *arguments: str, ready: bool, **settings: str) -> Iterator[tuple[int, str]]:
     log = home.path.parent / f"serve-{time.monotonic_ns()}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
-            env=home.environment,
+            env={**home.environment, **{f"CLEANROOM_{name.upper()}": value for name, value in settings.items()}},
             stdout=subprocess.DEVNULL,
             stderr=stderr,
         )
     try:
-        yield _base_url(process, log, ready=ready)
+        yield process.pid, _base_url(process, log, ready=ready)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -135,6 +152,9 @@ class Upstream:
 
     def __init__(self) -> None:
         self.text = ""
+        self.behaviour = "recites"
+        self.pause: int | None = None
+        self.paused, self.go_on = threading.Event(), threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         config = uvicorn.Config(self._app(), log_level="error", lifespan="off")
@@ -166,10 +186,25 @@ class Upstream:
 
         return app
 
-    def _events(self) -> Iterator[str]:
-        for start in range(0, len(self.text), 7):
-            piece = {"choices": [{"text": self.text[start : start + 7], "index": 0, "finish_reason": None}]}
-            yield f"data: {json.dumps(piece)}\n\n"
+    async def _events(self) -> AsyncIterator[str]:
+        """The text in pieces; before the piece at `pause` it waits until it may go on."""
+        text, pause = self.text, self.pause
+        for start in [*range(0, len(text), 7), None]:
+            if pause is not None and (start is None or start >= pause):
+                pause = None
+                self.paused.set()
+                await asyncio.to_thread(self.go_on.wait, 30)
+            if self.behaviour == "hangs":
+                await asyncio.sleep(60)
+            if self.behaviour == "dies":
+                message = "the model's worker is gone"
+                raise ConnectionAbortedError(message)
+            if self.behaviour == "garbage":
+                yield "data: {garbage\n\n"
+            if start is not None:
+                piece = {"choices": [{"text": text[start : start + 7], "index": 0, "finish_reason": None}]}
+                yield f"data: {json.dumps(piece)}\n\n"
+                await asyncio.sleep(0)
         yield f"data: {json.dumps({'choices': [{'text': '', 'index': 0, 'finish_reason': 'stop'}]})}\n\n"
         yield "data: [DONE]\n\n"
 
@@ -185,3 +220,11 @@ def reciting(home: Home, upstream: Upstream) -> Iterator[str]:
     """A service whose model recites."""
     with serving(home, "--engine", "openai", "--base-url", upstream.url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def impatient(home: Home, upstream: Upstream) -> Iterator[Served]:
+    """The same, with a short deadline for generations."""
+    arguments = ("--engine", "openai", "--base-url", upstream.url)
+    with _process(home, *arguments, ready=True, request_timeout="3") as (pid, url):
+        yield Served(home, upstream, url, pid)

@@ -1,0 +1,118 @@
+"""Whatever breaks, and whenever: nothing unchecked leaves, an answer comes, and the service mends itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from chaos import faults
+from e2e.served import ORGANIZATIONS
+from e2e.test_completions import OTHER, OWNER, leaked_lines, recited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from e2e.served import Served
+
+CLEAN = "def double(value):\n    return 2 * value\n\n\ndef triple(value):\n    return 3 * value\n\n\n"
+BACK_SECONDS = 20
+PATIENCE = 15
+FAULTS = {
+    name.replace("_", " "): getattr(faults, name)
+    for name in (
+        "store_killed",
+        "store_stopped",
+        "store_read_only",
+        "store_out_of_memory",
+        "store_empty",
+        "store_of_another_schema",
+        "store_of_another_key",
+        "store_of_garbage",
+        "ledger_locked",
+        "ledger_full",
+        "engine_dead",
+        "engine_hanging",
+        "engine_garbage",
+    )
+}
+HARMLESS = {"store read only", "store out of memory", "store killed"}
+"""A check only reads, and an embedded store that dies is started again at once: there may be an answer."""
+PHASES = {"before": None, "during": 0.5, "after": 1.0}
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What a client got: `failed` if that ended in an error."""
+
+    text: str
+    failed: bool
+
+
+def ask(served: Served, *, stream: bool) -> Arrived:
+    """A completion for an organization that may not see the code."""
+    headers = {"Authorization": f"Bearer {served.home.keys[OTHER]}"}
+    body = {"prompt": "# numbers\n", "max_tokens": 512, "stream": stream}
+    with httpx.Client(base_url=served.url, headers=headers, timeout=PATIENCE) as client:
+        reply = client.post("/v1/completions", json=body)
+    if reply.status_code != httpx.codes.OK:
+        assert reply.status_code in {502, 503, 504}
+        return Arrived("", failed=True)
+    if not stream:
+        return Arrived(reply.json()["choices"][0]["text"], failed=False)
+    events = [json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: {")]
+    text = "".join(choice["text"] for event in events for choice in event.get("choices", []))
+    return Arrived(text, failed="error" in events[-1])
+
+
+@pytest.fixture
+def leak(impatient: Served) -> Iterator[str]:
+    """The model writes clean code, then a function of somebody else."""
+    _, signature, body = recited(ORGANIZATIONS[OWNER])
+    upstream = impatient.upstream
+    upstream.text = CLEAN + signature + body
+    yield signature + body
+    upstream.pause = None
+    upstream.behaviour = "recites"
+    upstream.go_on.set()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("name", FAULTS)
+def test_nothing_unchecked_leaves(impatient: Served, leak: str, name: str, phase: str, *, stream: bool) -> None:
+    fault: Callable[[Served], AbstractContextManager[None]] = FAULTS[name]
+    upstream, share = impatient.upstream, PHASES[phase]
+    upstream.paused.clear()
+    upstream.go_on.clear()
+    upstream.pause = None if share is None else int(share * len(upstream.text))
+    with ThreadPoolExecutor(1) as pool, ExitStack() as broken:
+        if share is None:
+            broken.enter_context(fault(impatient))
+            upstream.go_on.set()
+            answer = pool.submit(ask, impatient, stream=stream)
+        else:
+            answer = pool.submit(ask, impatient, stream=stream)
+            assert upstream.paused.wait(PATIENCE)
+            broken.enter_context(fault(impatient))
+            upstream.go_on.set()
+        arrived = answer.result(2 * PATIENCE)
+    assert CLEAN.startswith(arrived.text.rstrip())
+    assert not leaked_lines(leak, arrived.text)
+    if name not in HARMLESS and (share is None or not stream):
+        # A stream whose leak is noticed before the pause has ended by then.
+        assert arrived.failed
+        assert not arrived.text
+    upstream.pause = None
+    deadline = time.monotonic() + BACK_SECONDS
+    while (again := ask(impatient, stream=stream)).failed:
+        assert time.monotonic() < deadline, "the service did not come back"
+        time.sleep(0.05)
+    assert again.text.startswith("def double(value):\n    return 2 * value")
+    assert not leaked_lines(leak, again.text)
