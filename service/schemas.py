@@ -117,9 +117,12 @@ class CompletionBody(BaseModel):
             _whole_characters(text)
         return value
 
-    def request(self, caller: Caller, model: str, settings: Settings) -> CompletionRequest:
-        """What the caller asks for. Raises InvalidRequestError where it goes beyond what is served here."""
-        self._require_served(model)
+    def request(self, caller: Caller, models: tuple[str, ...], settings: Settings) -> CompletionRequest:
+        """What the caller asks for; without a model, the first of `models`.
+
+        Raises InvalidRequestError where it goes beyond what is served here.
+        """
+        self._require_served(models)
         self._require_bounds(settings)
         return CompletionRequest(
             caller=caller,
@@ -135,12 +138,13 @@ class CompletionBody(BaseModel):
                 top_p=self.top_p,
                 stop=tuple(self.stop),
                 seed=self.seed,
+                model=self.model or None,
             ),
         )
 
-    def _require_served(self, model: str) -> None:
-        if self.model not in {None, "", model}:
-            message = f"model {self.model!r} is not served here: ask for {model!r} (GET /v1/models)"
+    def _require_served(self, models: tuple[str, ...]) -> None:
+        if self.model and self.model not in models:
+            message = f"model {self.model!r} is not served here: ask for {models[0]!r} (GET /v1/models)"
             raise ModelNotFoundError(message, param="model")
         if self.logprobs is not None:
             message = "logprobs are not served: they would show tokens that the guard keeps back; leave the field out"

@@ -58,28 +58,48 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="Address that the server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that the server listens on; 0 takes any free one.")
 
-    engine: Literal["llamacpp", "transformers", "openai"] = Field(
-        "llamacpp", description="Where generations come from: `llamacpp`, `transformers` or `openai` (over HTTP)."
+    engine: Literal["llamacpp", "transformers", "vllm", "openai"] = Field(
+        "llamacpp",
+        description="Where generations come from: `llamacpp`, `transformers`, `vllm` or `openai` (another server over "
+        "HTTP).",
     )
     model: str | None = Field(
         None, min_length=1, description="Model: a path, a hub name, or a name on the server. Unset: the packaged one."
     )
     engine_url: str | None = Field(
-        None, repr=False, description="Base URL of the OpenAI-compatible server that the engine `openai` asks."
+        None,
+        repr=False,
+        description="Base URL of the OpenAI-compatible server that the engine `openai` asks. For `vllm` one or "
+        "several, with commas between; unset, Cleanroom runs `vllm serve` itself.",
     )
-    engine_api_key: SecretStr | None = Field(None, description="Key that the engine `openai` sends to that server.")
+    engine_api_key: SecretStr | None = Field(None, description="Key that the engine sends to the servers at that URL.")
+    engine_start_timeout: Seconds = Field(600.0, description="Seconds that a server of the engine `vllm` may load.")
+    engine_seeds: bool | None = Field(
+        None,
+        description="Whether the engine `vllm` passes seeds on; builds for CPUs die of them. Unset: unless Cleanroom "
+        "runs such a build.",
+    )
     engine_threads: int | None = Field(
         None, ge=1, le=1024, description="Threads that an embedded engine computes on. Unset: one a physical core."
     )
     context: int | None = Field(
-        None, ge=64, description="Window of an embedded engine, in tokens. Unset: what suits the model."
+        None, ge=64, description="Window of an embedded engine or of `vllm`, in tokens. Unset: what suits the model."
+    )
+    vllm_command: Path | None = Field(
+        None, description="Executable `vllm` to run. Unset: the one beside Cleanroom's Python, else on the PATH."
+    )
+    vllm_arguments: str | None = Field(
+        None, description="More arguments for `vllm serve`, as in a shell, such as `--tensor-parallel-size 2`."
+    )
+    adapters: dict[str, str] = Field(
+        {}, description="LoRA adapters for `vllm serve`: folder or hub name by model name. As a variable: JSON."
     )
 
     fill_in_the_middle: str | None = Field(
         None,
         description="How the model takes a suffix: a family such as `qwen2.5-coder` (docs/models.md), `none`, or, for "
-        "the engine `openai`, `native` (the server does it). Unset: found from the model's vocabulary by embedded "
-        "engines, `none` for `openai`.",
+        "the engine `openai`, `native` (the server does it). Unset: found from the model's vocabulary, or "
+        "`none` for `openai`.",
     )
 
     check_timeout: Seconds = Field(0.2, description="Seconds that the store may take to answer the guard.")

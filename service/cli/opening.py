@@ -112,6 +112,11 @@ def engine_of(settings: Settings) -> Engine:
         context=settings.context,
         native_suffix=settings.fill_in_the_middle == "native",
         fill_in_the_middle=None if settings.fill_in_the_middle == "native" else settings.fill_in_the_middle,
+        vllm_command=settings.vllm_command,
+        vllm_arguments=settings.vllm_arguments or "",
+        adapters=settings.adapters,
+        start_timeout=settings.engine_start_timeout,
+        seeds=settings.engine_seeds,
     )
 
 

@@ -29,10 +29,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
-    engine: Annotated[str | None, typer.Option("--engine", help="llamacpp, transformers or openai.")] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="llamacpp, transformers, vllm or openai.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Path, hub name, or name on the server.")] = None,
     engine_url: Annotated[
-        str | None, typer.Option("--engine-url", "--base-url", help="OpenAI-compatible server, for --engine openai.")
+        str | None,
+        typer.Option(
+            "--engine-url",
+            "--base-url",
+            help="OpenAI-compatible server for --engine openai; servers for vllm, by comma.",
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port to listen on; 0 takes any free one.")] = None,

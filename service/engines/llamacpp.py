@@ -74,6 +74,11 @@ class LlamaCppEngine:
         self.fill_in_the_middle: FillInTheMiddle | None = None
         self.opening_tokens = 0
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one model that is loaded."""
+        return (self.model,)
+
     async def start(self) -> None:
         """Load the model. Raises SetupError when the wheel is missing or llama.cpp cannot run the file."""
         if self._client is not None:

@@ -6,13 +6,15 @@ import importlib
 import os
 import secrets
 import shutil
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from service.engines.sockets import private_socket
 from service.errors import SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INSTALL = "pip install 'cleanroom[llamacpp]'"
 # Tokens of a prompt that are read in one go. Between two goes others get their turn and a cancelled one ends.
@@ -21,8 +23,6 @@ PROMPT_BATCH = 128
 # makes generation many times slower as soon as anything else wants a core (docs/decisions/0002).
 SPIN_COUNT = "1000"
 CONNECT_TIMEOUT = 5.0
-# Longest path of a socket: 104 bytes on macOS, 108 on Linux, with the closing zero.
-SOCKET_PATH_LIMIT = 103
 
 
 class LlamaServer:
@@ -57,7 +57,7 @@ def load_server(model: Path, *, threads: int, context: int, slots: int) -> Llama
     Raises SetupError when xllamacpp is missing or cannot load the file.
     """
     xllamacpp = _library()
-    socket = _private_directory() / "llama.sock"
+    socket = private_socket("llama.sock")
     key = secrets.token_urlsafe(32)
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model)
@@ -103,12 +103,3 @@ def _library() -> Any:  # noqa: ANN401 - xllamacpp has no types
     finally:
         if ours:
             del os.environ["GOMP_SPINCOUNT"]
-
-
-def _private_directory() -> Path:
-    """A new directory of mode 0700, with a path short enough for a socket in it."""
-    directory = Path(tempfile.mkdtemp(prefix="cleanroom-"))
-    if len(os.fsencode(directory / "llama.sock")) > SOCKET_PATH_LIMIT:
-        directory.rmdir()
-        directory = Path(tempfile.mkdtemp(prefix="cleanroom-", dir="/tmp"))
-    return directory

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import secrets
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
+from service.engines.connection import CONNECT_TIMEOUT, ERROR_LIMIT, READ_TIMEOUT, Connection
 from service.engines.events import read_events
 from service.engines.one_string import broken_up, one_string, stops_of
 from service.engines.protocol import Chunk
@@ -18,14 +18,9 @@ from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
-
-CONNECT_TIMEOUT = 2.0
-READ_TIMEOUT = 30.0
-# Most of an error's body that is read, in bytes: of it, 200 characters at most are repeated.
-ERROR_LIMIT = 16_384
 
 
 class OpenAIEngine:
@@ -56,33 +51,28 @@ class OpenAIEngine:
         its prompt caches of different organizations apart. Time-outs are in seconds; `read_timeout` is that between
         two pieces of the stream. Raises SetupError for a URL that is none.
         """
-        self._base_url = require_url(base_url)
-        # For messages: a password in the URL is nobody else's business.
-        self._place = str(self._base_url.copy_with(userinfo=b""))
+        self._connection = Connection(base_url, api_key, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        self._place = self._connection.place
         self._named = model
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
-        self._client: httpx.AsyncClient | None = None
         self._salt_key = secrets.token_bytes(32) if cache_salt else None
         self.model = model or ""
         self.context_window = context or 0
         self.native_suffix = native_suffix
         self.fill_in_the_middle = fill_in_the_middle
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one model asked for."""
+        return (self.model,)
+
     async def start(self) -> None:
         """Reach the server and learn which model it serves and its window.
 
         Raises SetupError when the model is unclear or the key refused, EngineUnavailableError when nobody answers.
         """
-        if self._client is not None:
+        if self._connection.is_open:
             return
-        self._client = httpx.AsyncClient(
-            headers=self._headers,
-            timeout=self._timeout,
-            limits=httpx.Limits(max_connections=None),
-            # A proxy of the environment cannot reach this machine's own servers.
-            trust_env=not is_loopback(self._base_url),
-        )
+        self._connection.open()
         try:
             model, window = served_model(await self._models(), self._named, self._place)
         except BaseException:
@@ -93,36 +83,32 @@ class OpenAIEngine:
 
     async def _models(self) -> object:
         """What the server answers to `GET /models`; None where it has no such route."""
-        client = self._require_client()
+        response = await self._connection.get("/models")
+        if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            message = f"{self._place} refuses the API key ({response.status_code}): set the key it asks for"
+            raise SetupError(message)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if response.status_code != httpx.codes.OK:
+            raise rejection(response.status_code, response.content[:ERROR_LIMIT], self._place)
         try:
-            response = await client.get(f"{self._base_url}/models")
-            if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-                message = f"{self._place} refuses the API key ({response.status_code}): set the key it asks for"
-                raise SetupError(message)
-            if response.status_code == httpx.codes.NOT_FOUND:
-                return None
-            if response.status_code != httpx.codes.OK:
-                raise rejection(response.status_code, response.content[:ERROR_LIMIT], self._place)
             answer: object = response.json()
-        except httpx.HTTPError as error:
-            raise self._failure(error) from error
         except ValueError:
             return None
         return answer
 
     async def close(self) -> None:
         """Close every connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._connection.close()
 
     async def ready(self) -> None:
         """Raise EngineUnavailableError unless the server answers."""
-        client = self._require_client()
         try:
-            response = await client.get(f"{self._base_url}/models")
-        except httpx.HTTPError as error:
-            message = f"{self._place} does not answer ({type(error).__name__}): start the server or mend the URL"
+            response = await self._connection.get("/models")
+        except EngineUnavailableError:
+            raise
+        except EngineError as error:
+            message = f"{self._place} does not answer: start the server or mend the URL"
             raise EngineUnavailableError(message) from error
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             message = f"{self._place} answers {response.status_code}: look at that server"
@@ -137,7 +123,7 @@ class OpenAIEngine:
         if self.context_window:
             require_room(0, sampling.max_tokens, self.context_window, self.model)
         async with (
-            self._completion(self._body(prompt, sampling)) as response,
+            self._connection.stream("/completions", self._body(prompt, sampling)) as response,
             aclosing(read_events(response)) as events,
         ):
             drawn = 0
@@ -178,64 +164,3 @@ class OpenAIEngine:
             salt = hashlib.blake2b(prompt.cache_key.encode(), key=self._salt_key, digest_size=16)
             body["cache_salt"] = salt.hexdigest()
         return body
-
-    @asynccontextmanager
-    async def _completion(self, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
-        """An open stream of events. Leaving closes the connection, by which the server learns to stop."""
-        client = self._require_client()
-        try:
-            async with client.stream("POST", f"{self._base_url}/completions", json=body) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise rejection(response.status_code, await _beginning(response), self._place)
-                yield response
-        except httpx.HTTPError as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: httpx.HTTPError) -> EngineError:
-        """What a failed exchange means, without a word of what was sent."""
-        kind = type(error).__name__
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            message = f"{self._place} cannot be reached ({kind}): start the server or mend the URL"
-            return EngineUnavailableError(message)
-        if isinstance(error, httpx.TimeoutException):
-            message = f"{self._place} sent nothing for {self._timeout.read:g} s: look at that server, then retry"
-            return EngineError(message)
-        message = f"{self._place} broke the connection off ({kind}): look at that server, then retry"
-        return EngineError(message)
-
-    def _require_client(self) -> httpx.AsyncClient:
-        if self._client is None:
-            message = f"the engine of {self._place} is not started: start it first"
-            raise EngineUnavailableError(message)
-        return self._client
-
-
-async def _beginning(response: httpx.Response) -> bytes:
-    body = b""
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) > ERROR_LIMIT:
-            break
-    return body[:ERROR_LIMIT]
-
-
-def require_url(url: str) -> httpx.URL:
-    """The URL without a closing slash. Raises SetupError unless it is http or https with a host."""
-    try:
-        parsed = httpx.URL(url.rstrip("/"))
-    except httpx.InvalidURL:
-        parsed = None
-    if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
-        message = "the engine's URL is none of a completion server: write it as http://127.0.0.1:8000/v1"
-        raise SetupError(message)
-    return parsed
-
-
-def is_loopback(url: httpx.URL) -> bool:
-    """Whether the URL's host is this machine's own loopback."""
-    if url.host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(url.host).is_loopback
-    except ValueError:
-        return False

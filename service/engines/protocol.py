@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,7 +55,8 @@ class EnginePrompt:
 class Sampling:
     """How the engine draws tokens. `temperature` 0 is greedy; `stop` ends the text before the stop string.
 
-    `logprobs`: how many of the likeliest tokens are told with each that is drawn; None for nothing at all.
+    `logprobs`: how many of the likeliest tokens are told with each that is drawn; None for nothing at all. `model`: one
+    of the engine's `models`; None for the first.
     """
 
     max_tokens: int = 64
@@ -64,6 +65,7 @@ class Sampling:
     stop: tuple[str, ...] = field(default=())
     seed: int | None = None
     logprobs: int | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,10 @@ class Engine(Protocol):
     native_suffix: bool
     steers: bool
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every name that may be asked for: `model` first, then adapters of it."""
+
     async def start(self) -> None:
         """Load the model or reach the server. Raises SetupError (what to install or set) or EngineUnavailableError."""
 
@@ -169,3 +175,11 @@ class Engine(Protocol):
 
     def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         """Stream one generation."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An engine that runs or asks servers with metrics of their own."""
+
+    async def metrics(self) -> dict[str, str]:
+        """Each server's metrics, by its name, in Prometheus's text format; servers that do not answer are left out."""

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.engines.connection import READ_TIMEOUT
 from service.engines.families import family_named
 from service.engines.llamacpp import LlamaCppEngine
-from service.engines.openai import READ_TIMEOUT, OpenAIEngine
+from service.engines.openai import OpenAIEngine
 from service.engines.transformers import TransformersEngine
+from service.engines.vllm import VllmEngine
+from service.engines.vllm_command import VllmSettings
+from service.engines.vllm_server import VllmServer
 from service.errors import SetupError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from service.engines.protocol import Engine
 
-ENGINES = ("llamacpp", "transformers", "openai")
+ENGINES = ("llamacpp", "transformers", "vllm", "openai")
 
 
 def create_engine(  # noqa: PLR0913 - one setting each, all but the first two optional
@@ -31,12 +36,18 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
     fill_in_the_middle: str | None = None,
     cache_salt: bool = False,
     read_timeout: float = READ_TIMEOUT,
+    vllm_command: Path | None = None,
+    vllm_arguments: str = "",
+    adapters: Mapping[str, str] | None = None,
+    start_timeout: float = 600.0,
+    seeds: bool | None = None,
 ) -> Engine:
     """The engine called `name`, not yet started; `model` None is the packaged one, or the server's only one.
 
-    `home` keeps unpacked models; `context` is the window in tokens; `fill_in_the_middle` names a family
-    (`service.engines.families`), which embedded engines find in the vocabulary where it is None; the settings around
-    it are for the engine `openai` alone. Raises SetupError with what to install or set.
+    `home` keeps unpacked models and logs; `context` is the window in tokens; `fill_in_the_middle` names a family
+    (`service.engines.families`), which all but `openai` find in the vocabulary where it is None; the settings around it
+    are for the engines `openai` and `vllm`, of which `vllm` takes several URLs in `base_url`, with commas between. From
+    `vllm_command` on all is for `vllm` (`VllmSettings`, `VllmEngine`). Raises SetupError with what to install or set.
     """
     if native_suffix and name != "openai":
         message = (
@@ -65,10 +76,16 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
             read_timeout=read_timeout,
         )
     if name == "vllm":
-        message = (
-            f"vLLM runs beside Cleanroom: run `vllm serve {model or 'MODEL'}` and use "
-            "`--engine openai --base-url http://127.0.0.1:8000/v1`"
+        urls = [url.strip() for url in (base_url or "").split(",") if url.strip()]
+        own = VllmSettings(home, model, vllm_command, vllm_arguments, adapters or {}, context, start_timeout)
+        return VllmEngine(
+            urls or VllmServer(own),
+            model,
+            api_key,
+            fill_in_the_middle=fill_in_the_middle,
+            context=context,
+            seeds=seeds,
+            read_timeout=read_timeout,
         )
-        raise SetupError(message)
     message = f"{name!r} is no engine: use one of {', '.join(ENGINES)}"
     raise SetupError(message)

@@ -16,12 +16,14 @@ from service.engines.families import END_TOKENS, family_of_vocabulary
 from service.engines.packaged import packaged_model
 from service.engines.processors import physical_cores
 from service.engines.protocol import Chunk
+from service.engines.spellings import control_names, cut, spellings
 from service.engines.stops import StopFilter
 from service.engines.weights import packaged_weights
 from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError, SetupError
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import AsyncGenerator, Callable, Iterator
 
     from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
@@ -32,7 +34,10 @@ EMPTY_PROMPT = "\n"
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model with all that is needed to ask it. `beginning` opens every prompt, `ends` close a text."""
+    """A model with all that is needed to ask it.
+
+    `beginning` opens every prompt, `ends` close a text, `spelled` finds names of control tokens.
+    """
 
     decoder: Decoder
     tokenizer: Any
@@ -40,6 +45,7 @@ class LoadedModel:
     beginning: tuple[int, ...]
     ends: frozenset[int]
     window: int
+    spelled: re.Pattern[str]
 
 
 class TransformersEngine:
@@ -79,6 +85,11 @@ class TransformersEngine:
         self._family_name = fill_in_the_middle
         self.fill_in_the_middle: FillInTheMiddle | None = None
         self.opening_tokens = 0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one model that is loaded."""
+        return (self.model,)
 
     async def start(self) -> None:
         """Load the model. Raises SetupError when the extra is missing or there is no such model."""
@@ -132,6 +143,7 @@ class TransformersEngine:
             beginning=tuple(opening) if opening == [tokenizer.bos_token_id] else (),
             ends=frozenset(end for end in ends if end is not None),
             window=min(window, self._context or window),
+            spelled=spellings(control_names(tokenizer.get_added_vocab())),
         )
 
     async def close(self) -> None:
@@ -247,8 +259,11 @@ def _prompt_tokens(loaded: LoadedModel, prompt: EnginePrompt) -> tuple[int, ...]
 
 
 def _tokenize(loaded: LoadedModel, text: str) -> list[int]:
-    encoded = loaded.tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
-    ids: list[int] = encoded.input_ids
+    ids: list[int] = []
+    # `split_special_tokens` leaves added tokens alone that are not declared special, such as Qwen2.5-Coder's.
+    for piece in cut(text, loaded.spelled) or [""]:
+        encoded = loaded.tokenizer(piece, add_special_tokens=False, split_special_tokens=True, verbose=False)
+        ids.extend(encoded.input_ids)
     return ids
 
 

@@ -69,6 +69,27 @@ def served_model(answer: object, named: str | None, url: str) -> tuple[str, int]
     return model, _count(models.get(model, {}).get("max_model_len")) or 0
 
 
+def served_models(answer: object, named: str | None) -> tuple[str, tuple[str, ...]]:
+    """The model to ask and, beginning with it, all names that a vLLM server serves: `GET /v1/models`, adapters too.
+
+    Raises SetupError where `named` is not served, or where none is named and there is not exactly one.
+    """
+    listed = answer.get("data") if isinstance(answer, dict) else None
+    entries = [entry for entry in (listed if isinstance(listed, list) else []) if isinstance(entry, dict)]
+    names = [entry["id"] for entry in entries if isinstance(entry.get("id"), str)]
+    # Adapters name the model that they adapt.
+    models = [entry["id"] for entry in entries if isinstance(entry.get("id"), str) and not entry.get("parent")]
+    if named is None and len(models) == 1:
+        named = models[0]
+    if not names:
+        message = "vLLM lists no model: check what runs at CLEANROOM_ENGINE_URL, and CLEANROOM_ENGINE_API_KEY"
+        raise SetupError(message)
+    if named is None or named not in names:
+        message = f"vLLM serves {', '.join(names[:5])}: name one of them with --model"
+        raise SetupError(message)
+    return named, (named, *(name for name in names if name != named))
+
+
 def rejection(status: int, body: bytes, url: str) -> EngineError | ContextLengthError:
     """What an answer other than 200 means."""
     try:

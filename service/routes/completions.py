@@ -45,9 +45,12 @@ async def create_completion(
     structlog.contextvars.bind_contextvars(org=caller.org, key=caller.key_id)
     services = cast("Services", request.app.state.services)
     pipeline = cast("Pipeline", request.app.state.pipeline)
-    order = body.request(caller, services.engine.model, services.settings)
+    order = body.request(caller, services.engine.models, services.settings)
     reply = CompletionReply(
-        id=f"cmpl-{secrets.token_hex(12)}", created=int(time.time()), model=services.engine.model, choices=[]
+        id=f"cmpl-{secrets.token_hex(12)}",
+        created=int(time.time()),
+        model=order.sampling.model or services.engine.model,
+        choices=[],
     )
     headers = {DECISION_HEADER: ", ".join(order.decision_ids)}
     echoes = [prompt if body.echo else "" for prompt in body.prompt for _ in range(body.n)]

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: which model is served. Knows only its name."""
+"""`GET /v1/models`: which models are served. Knows only their names."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ router = APIRouter()
 
 @router.get("/v1/models")
 async def list_models(request: Request, _caller: Annotated[Caller, Depends(requires(Scope.COMPLETE))]) -> ModelList:
-    """The one model that is served; `created` is when the service started."""
+    """The models that are served, adapters too; `created` is when the service started."""
     services = cast("Services", request.app.state.services)
-    return ModelList(data=[ModelBody(id=services.engine.model, created=request.app.state.started)])
+    created: int = request.app.state.started
+    return ModelList(data=[ModelBody(id=model, created=created) for model in services.engine.models])

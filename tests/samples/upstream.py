@@ -56,6 +56,7 @@ class Upstream:
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)
+    healthy: bool = True
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "normal", "max_model_len": 2048}])
 
 
@@ -101,6 +102,10 @@ async def stream(upstream: Upstream, name: str, request: Request) -> AsyncIterat
 
 def create_upstream(upstream: Upstream) -> FastAPI:
     app = FastAPI()
+
+    @app.get("/health")
+    async def health() -> Response:
+        return Response(status_code=200 if upstream.healthy else 503)
 
     @app.get("/v1/models")
     async def models(request: Request) -> Response:

@@ -69,6 +69,12 @@ class ScriptedEngine:
     cancelled: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
+    adapters: tuple[str, ...] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.model, *self.adapters)
+
     async def start(self) -> None:
         self.started = True
         self._fail()

@@ -13,3 +13,16 @@ def test_served_model_is_listed(world: SimpleNamespace) -> None:
     assert isinstance(created, int)
     assert model == {"id": "scripted-1", "object": "model", "owned_by": "cleanroom"}
     assert body["object"] == "list"
+
+
+def test_adapters_are_listed_and_asked_for_by_name(world: SimpleNamespace) -> None:
+    world.engine.adapters = ("acme-style",)
+    assert [model["id"] for model in world.client.get("/v1/models").json()["data"]] == ["scripted-1", "acme-style"]
+    asked = []
+    for model in ("acme-style", "scripted-1", None):
+        body = {"prompt": "x", "model": model}
+        assert world.client.post("/v1/completions", json=body).status_code == 200
+        asked.append(world.engine.asked[-1][1].model)
+    assert asked == ["acme-style", "scripted-1", None]
+    answer = world.client.post("/v1/completions", json={"prompt": "x", "model": "other"})
+    assert answer.status_code == 404

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from service.engines.registry import ENGINES, create_engine
 from service.errors import SetupError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.model
@@ -21,26 +18,36 @@ def test_engines_are_made_by_name_and_load_nothing(name: str, tmp_path: Path) ->
     assert "torch" not in sys.modules or name != "llamacpp"
 
 
-def test_vllm_is_told_how_to_run_beside(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"run `vllm serve Qwen/Q` and use `--engine openai --base-url http"):
-        create_engine("vllm", "Qwen/Q", home=tmp_path)
-
-
 @pytest.mark.parametrize(
     ("name", "model", "message"),
     [
-        ("gpt", None, "'gpt' is no engine: use one of llamacpp, transformers, openai"),
+        ("gpt", None, "'gpt' is no engine: use one of llamacpp, transformers, vllm, openai"),
         ("llamacpp", "/absent/model.gguf", "'/absent/model.gguf' does not exist"),
         ("transformers", "/absent/folder", "'/absent/folder' does not exist"),
         ("transformers", __file__, "is a file, which transformers cannot run"),
         ("openai", None, "needs the URL of a server"),
+        ("vllm", "/absent/folder", "'/absent/folder' does not exist"),
     ],
 )
 def test_what_cannot_be_made_is_refused_with_the_remedy(
     name: str, model: str | None, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SetupError, match=message):
-        create_engine(name, model, home=tmp_path)
+        create_engine(name, model, home=tmp_path, vllm_command=Path("/bin/true"))
+
+
+def test_without_vllm_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(SetupError, match=r"vllm is not installed: pip install .*CLEANROOM_VLLM_COMMAND.*ENGINE_URL"):
+        create_engine("vllm", "Qwen/Q", home=tmp_path)
+    with pytest.raises(SetupError, match="CLEANROOM_VLLM_COMMAND '/absent/vllm' cannot be run"):
+        create_engine("vllm", "Qwen/Q", home=tmp_path, vllm_command=Path("/absent/vllm"))
+
+
+def test_vllm_takes_no_suffix_itself(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="vllm has no suffix of its own"):
+        create_engine("vllm", "Qwen/Q", home=tmp_path, base_url="http://127.0.0.1:1/v1", native_suffix=True)
 
 
 @pytest.mark.parametrize("url", ["", "ftp://127.0.0.1/v1", "127.0.0.1:8000", "http://", "http://a b:x/"])

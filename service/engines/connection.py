@@ -1,0 +1,167 @@
+"""Owns the HTTP connection to one model server: its address, its time-outs, what a failure means.
+
+Knows no route's body: engines build those.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from service.engines.upstream import rejection
+from service.errors import EngineError, EngineUnavailableError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+CONNECT_TIMEOUT = 2.0
+READ_TIMEOUT = 30.0
+# Most of an error's body that is read, in bytes: of it, 200 characters at most are repeated.
+ERROR_LIMIT = 16_384
+OF_A_SOCKET = "http://localhost"
+
+
+class Connection:
+    """Requests to one server, by URL or over a unix socket, many at once."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        *,
+        socket: Path | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+    ) -> None:
+        """`base_url` comes before every path; with `socket` its host is a mere name.
+
+        Time-outs are in seconds; `read_timeout` is that between two pieces of an answer. Raises SetupError for a URL
+        that is none.
+        """
+        self._base_url = require_url(base_url)
+        # For messages: a password in the URL is nobody else's business.
+        self.place = str(self._base_url.copy_with(userinfo=b"")) if socket is None else "the supervised server"
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
+        self._socket = socket
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests can be sent."""
+        return self._client is not None
+
+    def open(self) -> None:
+        """Make ready to send; connects only when there is something to send."""
+        if self._client is not None:
+            return
+        limits = httpx.Limits(max_connections=None)
+        transport = httpx.AsyncHTTPTransport(uds=str(self._socket), limits=limits) if self._socket else None
+        self._client = httpx.AsyncClient(
+            headers=self._headers,
+            timeout=self._timeout,
+            limits=limits,
+            transport=transport,
+            # A proxy of the environment cannot reach this machine's own servers.
+            trust_env=not is_loopback(self._base_url),
+        )
+
+    async def close(self) -> None:
+        """Break off everything that is under way. Safe to call twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def get(self, path: str, *, seconds: float | None = None) -> httpx.Response:
+        """The answer to `GET path`, whatever its status; `seconds` for each step in place of the usual time-outs.
+
+        Raises EngineUnavailableError or EngineError where there is none.
+        """
+        try:
+            return await self._require_client().get(
+                f"{self._base_url}{path}", timeout=self._timeout if seconds is None else seconds
+            )
+        except httpx.HTTPError as error:
+            raise self._failure(error) from error
+
+    async def post(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """What the server answers to `POST path`, read as JSON.
+
+        Raises EngineError where it is none, and what `rejection` says of a status that is not 200.
+        """
+        try:
+            response = await self._require_client().post(f"{self._base_url}{path}", json=body)
+        except httpx.HTTPError as error:
+            raise self._failure(error) from error
+        if response.status_code != httpx.codes.OK:
+            raise rejection(response.status_code, response.content[:ERROR_LIMIT], self.place)
+        try:
+            return response.json()
+        except ValueError:
+            message = f"{self.place}{path} answered what is no JSON: check that it is the server meant"
+            raise EngineError(message) from None
+
+    @asynccontextmanager
+    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
+        """An open answer to `POST path`. Leaving closes the connection, by which the server learns to stop."""
+        client = self._require_client()
+        try:
+            async with client.stream("POST", f"{self._base_url}{path}", json=body) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise rejection(response.status_code, await _beginning(response), self.place)
+                yield response
+        except httpx.HTTPError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: httpx.HTTPError) -> EngineError:
+        """What a failed exchange means, without a word of what was sent."""
+        kind = type(error).__name__
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            message = f"{self.place} cannot be reached ({kind}): start the server or mend the URL"
+            return EngineUnavailableError(message)
+        if isinstance(error, httpx.TimeoutException):
+            message = f"{self.place} sent nothing for {self._timeout.read:g} s: look at that server, then retry"
+            return EngineError(message)
+        message = f"{self.place} broke the connection off ({kind}): look at that server, then retry"
+        return EngineError(message)
+
+    def _require_client(self) -> httpx.AsyncClient:
+        if self._client is None:
+            message = f"the engine of {self.place} is not started: start it first"
+            raise EngineUnavailableError(message)
+        return self._client
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    body = b""
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > ERROR_LIMIT:
+            break
+    return body[:ERROR_LIMIT]
+
+
+def require_url(url: str) -> httpx.URL:
+    """The URL without a closing slash. Raises SetupError unless it is http or https with a host."""
+    try:
+        parsed = httpx.URL(url.rstrip("/"))
+    except httpx.InvalidURL:
+        parsed = None
+    if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
+        message = "the engine's URL is none of a completion server: write it as http://127.0.0.1:8000/v1"
+        raise SetupError(message)
+    return parsed
+
+
+def is_loopback(url: httpx.URL) -> bool:
+    """Whether the URL's host is this machine's own loopback."""
+    if url.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(url.host).is_loopback
+    except ValueError:
+        return False
