@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Column, ForeignKey, MetaData, String, Table, create_engine, event
+from sqlalchemy import DDL, JSON, BigInteger, Column, ForeignKey, MetaData, String, Table, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateColumn, CreateTable
 
 from guard.sqlite_file import make_private
 from service.errors import AccountsUnavailableError, SetupError
@@ -43,6 +43,8 @@ keys_table = Table(
     Column("label", String(LABEL_LIMIT), nullable=False),
     Column("created", String(32), nullable=False),
     Column("revoked", String(32), nullable=True),
+    Column("requests_per_minute", BigInteger, nullable=True),
+    Column("tokens_per_day", BigInteger, nullable=True),
 )
 
 
@@ -60,7 +62,9 @@ def refusing(engine: Engine) -> Iterator[None]:
 
 
 def open_database(url: str) -> Engine:
-    """Open the database and make the tables it lacks; SQLite is made durable and patient, and private to its user.
+    """Open the database and make the tables and columns it lacks.
+
+    SQLite is made durable and patient, and private to its user.
 
     Raises SetupError on a URL that cannot be used and AccountsUnavailableError when the database does not answer.
     """
@@ -86,7 +90,32 @@ def open_database(url: str) -> Engine:
     with refusing(engine), engine.begin() as connection:
         for table in metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
+    with refusing(engine):
+        _add_columns(engine)
     return engine
+
+
+def _add_columns(engine: Engine) -> None:
+    """Give tables of an earlier version the columns that came since; all of them may be empty, so no row changes.
+
+    Processes of that version go on meanwhile: they name the columns that they write and read.
+    """
+    for table in metadata.sorted_tables:
+        for column in _missing(engine, table):
+            name = engine.dialect.identifier_preparer.format_table(table)
+            added = DDL(f"ALTER TABLE {name} ADD COLUMN {CreateColumn(column).compile(dialect=engine.dialect)}")  # type: ignore[no-untyped-call]
+            try:
+                with engine.begin() as connection:
+                    connection.execute(added)
+            except SQLAlchemyError:
+                # Another process that starts now may have been faster.
+                if column in _missing(engine, table):
+                    raise
+
+
+def _missing(engine: Engine, table: Table) -> list[Column[Any]]:
+    there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+    return [column for column in table.columns if column.name not in there]
 
 
 def _unusable(reason: str) -> SetupError:

@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SECRET = re.compile(r"cr_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 UNKNOWN_HASH = "0" * 64
+# What the store counts one by one is bounded; a day's tokens are one number.
+QUOTA_LIMITS = {"requests_per_minute": 100_000, "tokens_per_day": 10**12}
 
 
 class Scope(StrEnum):
@@ -51,6 +53,14 @@ class Organization:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What a key may use. 0 is any number; None is what the server's settings say."""
+
+    requests_per_minute: int | None = None
+    tokens_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRecord:
     """What is kept of an API key: everything but the secret. `revoked` is when it stopped working."""
 
@@ -60,16 +70,18 @@ class KeyRecord:
     label: str
     created: datetime
     revoked: datetime | None = None
+    quota: Quota = Quota()
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: the organization and key behind a request, and the licence policy that holds for it."""
+    """Who is asking: the organization and key behind a request, and the licence policy and quota that hold for it."""
 
     org: str
     key_id: str
     scopes: frozenset[Scope]
     policy: LicensePolicy
+    quota: Quota = Quota()
 
 
 class Accounts:
@@ -143,10 +155,13 @@ class Accounts:
             changed = update(organizations_table).where(organizations_table.c.slug == slug)
             connection.execute(changed.values(license_policy=policy.to_json()))
 
-    def create_key(self, org: str, scopes: frozenset[Scope], label: str = "") -> tuple[KeyRecord, str]:
+    def create_key(
+        self, org: str, scopes: frozenset[Scope], label: str = "", quota: Quota | None = None
+    ) -> tuple[KeyRecord, str]:
         """Make a key for `org` and return it with its secret, which cannot be had again.
 
-        Raises AccountError when the organization is unknown, no scope is named or the label is too long.
+        Raises AccountError when the organization is unknown, no scope is named, the label is too long or the quota
+        out of bounds.
         """
         if not scopes:
             message = f"a key without a scope opens nothing: name one or more of {', '.join(Scope)}"
@@ -154,7 +169,9 @@ class Accounts:
         if len(label) > LABEL_LIMIT:
             message = f"a label of {len(label)} characters is too long: use at most {LABEL_LIMIT}"
             raise AccountError(message)
-        record = KeyRecord(secrets.token_hex(6), org, scopes, label, _now())
+        quota = quota or Quota()
+        _require_bounds(quota)
+        record = KeyRecord(secrets.token_hex(6), org, scopes, label, _now(), quota=quota)
         secret = f"cr_{record.id}_{secrets.token_urlsafe(32)}"
         with self._connection() as connection:
             _require(connection, org)
@@ -167,9 +184,20 @@ class Accounts:
                     "hash": _hash(secret),
                     "label": label,
                     "created": record.created.isoformat(),
+                    **asdict(quota),
                 },
             )
         return record, secret
+
+    def set_quota(self, key_id: str, quota: Quota) -> KeyRecord:
+        """Replace the quota of a key, from its next request on; what it has used counts on.
+
+        Raises AccountError on an unknown id or a quota out of bounds.
+        """
+        _require_bounds(quota)
+        with self._connection() as connection:
+            connection.execute(update(keys_table).where(keys_table.c.id == key_id).values(**asdict(quota)))
+            return _require_key(connection, key_id)
 
     def list_keys(self, org: str | None = None) -> tuple[KeyRecord, ...]:
         """All keys, revoked ones too, or those of one organization; oldest first."""
@@ -185,11 +213,7 @@ class Accounts:
         with self._connection() as connection:
             unrevoked = (keys_table.c.id == key_id) & keys_table.c.revoked.is_(None)
             connection.execute(update(keys_table).where(unrevoked).values(revoked=_now().isoformat()))
-            row = connection.execute(select(keys_table).where(keys_table.c.id == key_id)).one_or_none()
-        if row is None:
-            message = f"there is no key {key_id!r}: `cleanroom key list` shows all"
-            raise AccountError(message)
-        return _key(row)
+            return _require_key(connection, key_id)
 
     def authenticate(self, secret: str) -> Caller:
         """Return whose key `secret` is. Raises AuthenticationError, which does not tell unknown from revoked."""
@@ -204,7 +228,7 @@ class Accounts:
             message = "this API key is unknown or revoked: ask your administrator for one (`cleanroom key create`)"
             raise AuthenticationError(message)
         key = _key(row)
-        return Caller(key.org, key.id, key.scopes, LicensePolicy.from_json(row.license_policy))
+        return Caller(key.org, key.id, key.scopes, LicensePolicy.from_json(row.license_policy), key.quota)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -232,6 +256,21 @@ def _require(connection: Connection, slug: str) -> Organization:
     return _organization(row)
 
 
+def _require_key(connection: Connection, key_id: str) -> KeyRecord:
+    row = connection.execute(select(keys_table).where(keys_table.c.id == key_id)).one_or_none()
+    if row is None:
+        message = f"there is no key {key_id!r}: `cleanroom key list` shows all"
+        raise AccountError(message)
+    return _key(row)
+
+
+def _require_bounds(quota: Quota) -> None:
+    for name, value in asdict(quota).items():
+        if value is not None and not 0 <= value <= QUOTA_LIMITS[name]:
+            message = f"{name} {value} is out of bounds: give 1 to {QUOTA_LIMITS[name]}, or 0 for any number"
+            raise AccountError(message)
+
+
 def _organization(row: Row[Any]) -> Organization:
     return Organization(row.slug, datetime.fromisoformat(row.created), LicensePolicy.from_json(row.license_policy))
 
@@ -244,4 +283,5 @@ def _key(row: Row[Any]) -> KeyRecord:
         label=row.label,
         created=datetime.fromisoformat(row.created),
         revoked=datetime.fromisoformat(row.revoked) if row.revoked else None,
+        quota=Quota(row.requests_per_minute, row.tokens_per_day),
     )

@@ -46,7 +46,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.index_limiter = CapacityLimiter(index.WORKERS)
     app.state.startup_error = None
     other_limits = {index.DOCUMENTS: services.settings.max_index_bytes}
-    app.add_middleware(Boundary, max_body_bytes=services.settings.max_body_bytes, other_limits=other_limits)
+    settings = services.settings
+    app.add_middleware(
+        Boundary,
+        max_body_bytes=settings.max_body_bytes,
+        other_limits=other_limits,
+        body_timeout=settings.body_timeout,
+    )
     add_handlers(app)
     for part in (completions, models, index, health):
         app.include_router(part.router)
@@ -58,13 +64,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     try:
         await services.engine.start()
+        if services.limits is not None:
+            # Here, since it cannot be asked outside of this event loop: a user who may not count is an error at once.
+            await services.limits.ready()
     except ServiceError as error:
         app.state.startup_error = error
-        await services.engine.close()
+        await _close(services)
         raise
     log.info("started", engine=services.engine.name, model=services.engine.model)
     try:
         yield
     finally:
-        await services.engine.close()
+        await _close(services)
         log.info("stopped", **services.counters.snapshot())
+
+
+async def _close(services: Services) -> None:
+    """Close the parts that live in this event loop."""
+    await services.engine.close()
+    if services.limits is not None:
+        await services.limits.close()

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from fastapi import Depends
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation of a dependency at run time
 
+from service.accounts import Caller  # noqa: TC001 - as above
 from service.errors import AuthenticationError, PermissionDeniedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from service.accounts import Caller, Scope
+    from service.accounts import Scope
     from service.parts import Services
 
 
@@ -34,6 +36,25 @@ def requires(scope: Scope) -> Callable[[Request], Caller]:
                 f"(`cleanroom key create --org {found.org} --scope {scope.value}`)"
             )
             raise PermissionDeniedError(message)
+        return found
+
+    return caller
+
+
+def limited(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A FastAPI dependency like `requires`, which also counts the request and turns it away beyond the key's quota.
+
+    For routes that generate. It raises RateLimitError, QuotaError or LimitsUnavailableError, before anything is
+    generated; what is left of the quota goes out with every response (`service.routes.boundary`).
+    """
+
+    async def caller(request: Request, found: Caller = Depends(requires(scope))) -> Caller:  # noqa: B008 - closes over the scope
+        limits = cast("Services", request.app.state.services).limits
+        if limits is not None:
+            standing = await limits.request(found)
+            request.state.headers = standing.headers()
+            if standing.refusal is not None:
+                raise standing.refusal
         return found
 
     return caller

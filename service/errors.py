@@ -8,13 +8,15 @@ class ServiceError(Exception):
 
     `status` is the HTTP status; `type` and `code` are the fields of the OpenAI error object; `param` names the
     offending request field, where there is one. `public` is what clients read in place of the message where that is
-    written for operators and may name addresses and paths.
+    written for operators and may name addresses and paths. `retry_after`: seconds after which to try again, where that
+    is known.
     """
 
     status = 500
     type = "server_error"
     code = "internal_error"
     public: str | None = None
+    retry_after: float | None = None
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -98,6 +100,55 @@ class EngineTimeoutError(EngineError):
     status = 504
     code = "engine_timeout"
     public = "the model did not finish in time: ask for fewer tokens, or retry"
+
+
+class RateLimitError(ServiceError):
+    """A key has asked as often as it may for now."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QuotaError(RateLimitError):
+    """A key has used all the tokens that it may for now."""
+
+    code = "insufficient_quota"
+
+
+class QueueFullError(RateLimitError):
+    """An organization has as many requests waiting for the engine as it may."""
+
+    code = "queue_full"
+
+
+class OverloadedError(ServiceError):
+    """More is asked of the engine, by all organizations together, than may wait for it."""
+
+    status = 503
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineUnmetError(OverloadedError):
+    """A request waited for the engine until its answer could not come in time any more."""
+
+    code = "deadline_unmet"
+
+
+class LimitsUnavailableError(ServiceError):
+    """The store of the quotas does not answer, so nobody knows who may still ask."""
+
+    status = 503
+    code = "limits_unavailable"
+    public = "quotas cannot be checked at present: retry later, or ask your administrator"
 
 
 class SetupError(ServiceError):

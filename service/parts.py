@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.accounts import Accounts
     from service.documents import Documents
     from service.engines.protocol import Engine
+    from service.limits import Limits
     from service.settings import Settings
 
 
@@ -43,7 +44,10 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the service works with. Whoever opened the parts closes them, but for the engine, which the app runs."""
+    """What the service works with.
+
+    Whoever opened the parts closes them, but for the engine and the limits, which live in the app's event loop.
+    """
 
     settings: Settings
     accounts: Accounts
@@ -52,4 +56,6 @@ class Services:
     ledger: Recorder
     documents: Documents | None = None
     """What organizations may do with their own documents over HTTP; without it, nothing."""
+    limits: Limits | None = None
+    """What keys may use; without it, any number of requests and tokens."""
     counters: Counters = field(default_factory=Counters)

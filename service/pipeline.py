@@ -10,8 +10,8 @@ import hmac
 import secrets
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 from anyio import to_thread
@@ -19,26 +19,23 @@ from anyio import to_thread
 from guard.check import GuardQuery
 from guard.errors import RefusalError
 from guard.ledger import LedgerRecord
-from guard.types import new_decision_id
 from guard.watch import EARLY, LATE
+from service.admission import admission_for
+from service.completion import Choice, Completion, Finished, Piece
 from service.errors import EngineTimeoutError, GuardUnavailableError
 from service.outlet import Outlet
 from service.prompt import build_prompt
-from service.release import Disposition, Finding, Release
-from service.rendering import NOTHING_AROUND
+from service.release import Disposition, Release
 from service.usage import count_prompt, count_text
 from service.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
-    from service.accounts import Caller
+    from service.completion import CompletionRequest, FinishReason
     from service.draft import Draft
-    from service.engines.protocol import Sampling, TokenLogprobs
+    from service.engines.protocol import EnginePrompt, Sampling
     from service.parts import Services
-    from service.surroundings import Surroundings
-
-FinishReason = Literal["stop", "length", "content_filter"]
 
 # Engines read a seed as 32 bits, some of them signed.
 SEED_RANGE = 2**31
@@ -49,72 +46,6 @@ PIECES_WAITING = 64
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionRequest:
-    """What a caller asks for: `n` continuations of every prompt. `surface` names the interface it came by.
-
-    `around` and `truncate` are `service.prompt.build_prompt`'s. `decision_ids` are the names that the guard's decisions
-    will have, by prompt, then by number.
-    """
-
-    caller: Caller
-    prompts: tuple[str, ...]
-    sampling: Sampling
-    suffix: str | None = None
-    n: int = 1
-    surface: str = "completions"
-    around: Surroundings = NOTHING_AROUND
-    truncate: int | None = None
-    decision_ids: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Name the decisions, so that a stream can tell them before it begins."""
-        names = tuple(new_decision_id() for _ in range(len(self.prompts) * self.n))
-        object.__setattr__(self, "decision_ids", names)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One checked continuation: all that a route may show of it. `tokens` counts the released text alone.
-
-    `logprobs`: of the tokens that lie in the released text, if they were asked for and the engine has them.
-    """
-
-    text: str
-    finish_reason: FinishReason
-    finding: Finding | None
-    decision_id: str
-    tokens: int
-    prompt_tokens: int
-    logprobs: tuple[TokenLogprobs, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """The answer to a request: `choices` by prompt, then by number."""
-
-    model: str
-    choices: tuple[Choice, ...]
-    prompt_tokens: int
-    completion_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Text of the choice `index` that leaves before the choice is finished."""
-
-    index: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The choice `index`, finished; the text of its pieces is the beginning of its own."""
-
-    index: int
-    choice: Choice
-
-
 class Pipeline:
     """Binds engine, guard and ledger. Safe for many requests at once in one event loop."""
 
@@ -123,14 +54,17 @@ class Pipeline:
         self._guard = services.guard
         self._ledger = services.ledger
         self._counters = services.counters
+        self._limits = services.limits
         self._request_timeout = services.settings.request_timeout
+        self._admission = admission_for(services.settings, services.engine.capacity)
         self._caution = CAUTIONS[services.settings.stream_release]
         self._cache_secret = secrets.token_bytes(32)
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Answer every choice of a request; when one fails, none leaves and the others are stopped.
 
-        Raises InvalidRequestError, EngineError or GuardUnavailableError.
+        Raises InvalidRequestError, EngineError, GuardUnavailableError, LimitsUnavailableError, and where the engine has
+        too much to do QueueFullError or OverloadedError.
         """
         await self._require_ready()
         try:
@@ -174,7 +108,7 @@ class Pipeline:
     def completion(self, request: CompletionRequest, choices: tuple[Choice, ...]) -> Completion:
         """The whole answer of these choices."""
         return Completion(
-            self._engine.model,
+            request.sampling.model or self._engine.model,
             choices,
             prompt_tokens=sum(choice.prompt_tokens for choice in choices[:: request.n]),
             completion_tokens=sum(choice.tokens for choice in choices),
@@ -187,8 +121,9 @@ class Pipeline:
 
         With `send`, what the guard lets out early is sent before it is finished.
         """
-        org, text = request.caller.org, request.prompts[index // request.n]
+        caller, text = request.caller, request.prompts[index // request.n]
         sampling = _varied(request.sampling, index % request.n)
+        deadline = request.deadline or asyncio.get_running_loop().time() + self._request_timeout
         prompt = await build_prompt(
             self._engine,
             text,
@@ -196,24 +131,32 @@ class Pipeline:
             sampling.max_tokens,
             around=request.around,
             truncate=request.truncate,
-            cache_key=self._cache_key(org),
+            cache_key=self._cache_key(caller.org),
         )
-        query = GuardQuery(text="", caller=org, prefix=text, policy=request.caller.policy)
+        query = GuardQuery(text="", caller=caller.org, prefix=text, policy=caller.policy)
         outlet = None if send is None or self._caution is None else Outlet(self._guard, query, self._caution, send)
-        writing = Writing(self._engine, self._guard, query, outlet, self._request_timeout)
+        writing = Writing(self._engine, self._guard, query, outlet, deadline)
         began = time.monotonic()
         with self._refusing():
-            try:
-                first, released = await writing.run(prompt, sampling)
-            except BaseException:
-                if outlet is not None and outlet.sent:
-                    # What has left is on record whatever happens, even to a caller who goes away.
-                    await asyncio.shield(self._record_interrupted(request, index, writing))
-                raise
-            await self._record(request, index, writing, replace(released, decision=first.decision))
+            async with self._admission.place(caller.org, deadline, sampling.max_tokens) as place:
+                try:
+                    first, released = await writing.run(prompt, sampling)
+                except BaseException:
+                    if outlet is not None and outlet.sent:
+                        # What has left is on record whatever happens, even to a caller who goes away.
+                        await asyncio.shield(self._interrupted(request, index, writing, prompt))
+                    raise
+                place.free()
+                await self._record(request, index, writing, replace(released, decision=first.decision))
+                choice = await self._choice(request, index, writing.draft, prompt, released)
         self._note(request.decision_ids[index], writing, released, time.monotonic() - began)
-        draft = writing.draft
-        return Choice(
+        return choice
+
+    async def _choice(
+        self, request: CompletionRequest, index: int, draft: Draft, prompt: EnginePrompt, released: Release
+    ) -> Choice:
+        """What is shown of what leaves, once it has been counted: what cannot be counted is not given."""
+        choice = Choice(
             text=released.text,
             finish_reason=_finish_reason(draft, released),
             finding=released.finding,
@@ -222,6 +165,10 @@ class Pipeline:
             prompt_tokens=await count_prompt(self._engine, draft, prompt),
             logprobs=tuple(token for end, token in draft.logprobs if end <= len(released.text)),
         )
+        if self._limits is not None:
+            shared = 0 if index % request.n else choice.prompt_tokens  # the choices of a prompt have it together
+            await self._limits.spend(request.caller, shared + choice.tokens)
+        return choice
 
     async def _record(self, request: CompletionRequest, index: int, writing: Writing, released: Release) -> None:
         """Enter into the ledger what leaves. An entry once begun is written to its end, and before the last of it."""
@@ -229,7 +176,7 @@ class Pipeline:
             decision=replace(released.decision, id=request.decision_ids[index]),
             org=request.caller.org,
             key_id=request.caller.key_id,
-            model=self._engine.model,
+            model=request.sampling.model or self._engine.model,
             surface=request.surface,
             disposition=released.disposition.value,
             released_characters=len(released.text),
@@ -237,8 +184,13 @@ class Pipeline:
         )
         await to_thread.run_sync(self._ledger.append, record)
 
-    async def _record_interrupted(self, request: CompletionRequest, index: int, writing: Writing) -> None:
-        await self._record(request, index, writing, await writing.interrupted())
+    async def _interrupted(
+        self, request: CompletionRequest, index: int, writing: Writing, prompt: EnginePrompt
+    ) -> None:
+        """Enter and count what had left of a stream that broke off."""
+        released = await writing.interrupted()
+        await self._record(request, index, writing, released)
+        await self._choice(request, index, writing.draft, prompt, released)
 
     async def _require_ready(self) -> None:
         """Ask guard and ledger first: a store that is down refuses at once, not after the engine has written."""

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from service.completion import CompletionRequest
 from service.engines.protocol import Sampling
 from service.errors import InvalidRequestError, ModelNotFoundError
-from service.pipeline import CompletionRequest
 from service.prompt import ALL_THAT_FITS
 from service.surroundings import ContextFile, Surroundings
 
 if TYPE_CHECKING:
     from service.accounts import Caller
-    from service.pipeline import Choice, Completion
+    from service.completion import Choice, Completion
     from service.settings import Settings
 
 CHOICES_LIMIT = 8

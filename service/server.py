@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from service.app import create_app
+from service.connections import patient_protocol
 from service.errors import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastapi import FastAPI
+
     from service.parts import Services
+    from service.settings import Settings
 
 # Seconds that requests under way may still take once the server is told to stop.
 GRACE = 10
@@ -57,22 +61,27 @@ def serve(services: Services, listener: socket.socket | None = None) -> None:
     """
     with listener or claim_port(services.settings.host, services.settings.port) as claimed:
         app = create_app(services)
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            lifespan="on",
-            server_header=False,
-            timeout_graceful_shutdown=GRACE,
-        )
         try:
             with _survived_signals():
-                uvicorn.Server(config).run(sockets=[claimed])
+                uvicorn.Server(configured(app, services.settings)).run(sockets=[claimed])
         except SystemExit:
             # Uvicorn ends the process when the application does not start; the reason is worth more.
             if app.state.startup_error is None:
                 raise
             raise app.state.startup_error from None
+
+
+def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
+        app,
+        http=patient_protocol(settings.body_timeout, settings.write_timeout),
+        access_log=False,
+        log_config=None,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
 
 
 @contextmanager

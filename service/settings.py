@@ -46,6 +46,12 @@ class Settings(BaseSettings):
         repr=False,
         description="The same store for a user that may write, for code that organizations send. Unset: `redis_url`.",
     )
+    limits_url: str | None = Field(
+        None,
+        repr=False,
+        description="Redis or Valkey that counts what keys use, for a user that may write `crl:*`; `memory://` counts "
+        "in this process alone. Unset: `redis_url`, or the embedded Valkey.",
+    )
     index_key: SecretStr | None = Field(
         None,
         description="Secret that keys every fingerprint, as 64 or 128 hexadecimal digits. Unset: a file under `home`.",
@@ -102,8 +108,35 @@ class Settings(BaseSettings):
         "`none` for `openai`.",
     )
 
-    check_timeout: Seconds = Field(0.2, description="Seconds that the store may take to answer the guard.")
-    request_timeout: Seconds = Field(60.0, description="Seconds that a generation may take.")
+    check_timeout: Seconds = Field(
+        0.2, description="Seconds that the store may take to answer the guard, or a question about quotas."
+    )
+    request_timeout: Seconds = Field(
+        60.0,
+        description="Seconds that a generation may take, the wait for the engine included. A client may ask for less "
+        "with the header `X-Request-Timeout`.",
+    )
+    body_timeout: Seconds = Field(
+        30.0, description="Seconds that a client may take to send a request's head, and as many for its body."
+    )
+    write_timeout: Seconds = Field(
+        30.0, description="Seconds for which a client may leave what was sent to it unread, with more to come."
+    )
+    max_concurrent_generations: int | None = Field(
+        None, ge=1, le=100_000, description="Generations at once, n=2 counts twice. Unset: what suits the engine."
+    )
+    max_waiting_generations: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Generations that may wait for a place. Unset: four times those at once, at least 16.",
+    )
+    requests_per_minute: int = Field(
+        240, ge=0, le=100_000, description="Requests that a key may make in any minute; 0: any number."
+    )
+    tokens_per_day: int = Field(
+        2_000_000, ge=0, le=10**12, description="Tokens, as `usage` counts them, that a key may use a day; 0: any."
+    )
     stream_release: Literal["early", "late", "whole"] = Field(
         "late",
         description="When text of a stream may leave: `early`, at once unless it begins to look like a copy; `late`, "

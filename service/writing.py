@@ -7,6 +7,7 @@ leak ruled out; the prompt cache makes that cheap. Knows neither callers, ledger
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from contextlib import aclosing
 from dataclasses import replace
@@ -38,14 +39,17 @@ class Writing:
     """The drafts of one continuation. `draft` is the last one, `steers` counts the tries after the first."""
 
     def __init__(
-        self, engine: Engine, guard: Checker, query: GuardQuery, outlet: Outlet | None, timeout: float
+        self, engine: Engine, guard: Checker, query: GuardQuery, outlet: Outlet | None, deadline: float
     ) -> None:
-        """`query` has all but the text; `outlet` lets text out meanwhile; `timeout`: seconds for all tries."""
+        """`query` has all but the text; `outlet` lets text out meanwhile.
+
+        `deadline`: when the last try must have ended, by the event loop's clock.
+        """
         self._engine = engine
         self._guard = guard
         self._query = query
         self._outlet = outlet
-        self._timeout = timeout
+        self._deadline = deadline
         self.draft = Draft()
         self.steers = 0
 
@@ -54,8 +58,7 @@ class Writing:
 
         Raises RefusalError when the guard cannot answer, EngineError when the engine fails over the first draft.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        await self._write(self.draft, prompt, sampling, deadline)
+        await self._write(self.draft, prompt, sampling)
         first = released = await self._checked()
         ruled_out: defaultdict[int, set[int]] = defaultdict(set)
         while released.leak is not None and self._engine.steers and self.steers < STEERS:
@@ -66,7 +69,7 @@ class Writing:
             ruled_out[place].add(resumed.token)
             again = replace(prompt, written=tuple(resumed.draft.drawn), excluded=frozenset(ruled_out[place]))
             try:
-                await self._write(resumed.draft, again, sampling, deadline)
+                await self._write(resumed.draft, again, sampling)
             except EngineError as error:
                 # What is clean of the last draft is better than nothing.
                 log.warning("steering failed", error=type(error).__name__)
@@ -100,16 +103,17 @@ class Writing:
         whole = replace(self._query, text=self.draft.text)
         return await to_thread.run_sync(release, whole, self._guard, self._sent, abandon_on_cancel=True)
 
-    async def _write(self, draft: Draft, prompt: EnginePrompt, sampling: Sampling, deadline: float) -> None:
+    async def _write(self, draft: Draft, prompt: EnginePrompt, sampling: Sampling) -> None:
         """Let the engine write into `draft`, to its end or until what it writes is known to leak.
 
         Leaving early, by deadline or cancellation, closes the engine's stream.
         """
         rest = replace(sampling, max_tokens=sampling.max_tokens - len(draft.drawn))
         outlet = self._outlet
+        began = time.monotonic()
         try:
             # asyncio's timeout cancels once, so that closing the stream may itself wait; anyio's would not let it.
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(self._deadline):
                 # The protocol promises `aclose()`.
                 stream = cast("AsyncGenerator[Chunk, None]", self._engine.generate(prompt, rest))
                 async with aclosing(stream) as chunks:
@@ -120,7 +124,10 @@ class Writing:
                 if outlet is not None:
                     await outlet.settle()
         except TimeoutError:
-            message = f"the engine did not finish within {self._timeout:g} s (CLEANROOM_REQUEST_TIMEOUT)"
+            message = (
+                f"the engine did not finish within the request's time, {time.monotonic() - began:.2f} s after it began "
+                "(X-Request-Timeout, at most CLEANROOM_REQUEST_TIMEOUT)"
+            )
             raise EngineTimeoutError(message) from None
         finally:
             if outlet is not None:

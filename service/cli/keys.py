@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.accounts import KeyRecord, Scope
+from service.accounts import KeyRecord, Quota, Scope
 from service.cli.opening import index_key_given, opened_accounts, opened_rotation
 from service.cli.output import Json, print_json, print_table, say, share_progress
 from service.settings import load_settings
@@ -15,7 +15,15 @@ from service.settings import load_settings
 if TYPE_CHECKING:
     from service.settings import Settings
 
-app = typer.Typer(help="API keys: create, list and revoke them; rotate the index key.", no_args_is_help=True)
+Requests = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Requests in any minute; 0: any number. Default: the server's setting."),
+]
+Tokens = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="Tokens a day; 0: any number. Default: the server's setting.")
+]
+
+app = typer.Typer(help="API keys: create, list, limit and revoke them; rotate the index key.", no_args_is_help=True)
 
 
 @app.command()
@@ -23,12 +31,15 @@ def create(
     org: Annotated[str, typer.Option("--org", help="Whose key it is.")],
     scope: Annotated[list[Scope], typer.Option("--scope", help="What it opens; may be given several times.")],
     label: Annotated[str, typer.Option("--label", help="What it is for, to tell keys apart.")] = "",
+    requests_per_minute: Requests = None,
+    tokens_per_day: Tokens = None,
     *,
     as_json: Json = False,
 ) -> None:
     """Make a key. Its secret goes to stdout, now and never again."""
     with opened_accounts(load_settings()) as accounts:
-        record, secret = accounts.create_key(org, frozenset(scope), label)
+        quota = Quota(requests_per_minute, tokens_per_day)
+        record, secret = accounts.create_key(org, frozenset(scope), label, quota)
     if as_json:
         print_json({**_fields(record), "secret": secret})
     else:
@@ -52,12 +63,30 @@ def list_(
                 r.org,
                 ", ".join(sorted(r.scopes)),
                 r.label,
+                _shown(r.quota.requests_per_minute),
+                _shown(r.quota.tokens_per_day),
                 f"{r.created:%Y-%m-%d %H:%M}",
                 "yes" if r.revoked else "",
             )
             for r in records
         )
-        print_table(("key", "organization", "scopes", "label", "created", "revoked"), rows)
+        columns = ("key", "organization", "scopes", "label", "requests/min", "tokens/day", "created", "revoked")
+        print_table(columns, rows)
+
+
+@app.command()
+def limit(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, from `key list`.")],
+    requests_per_minute: Requests = None,
+    tokens_per_day: Tokens = None,
+) -> None:
+    """Set what a key may use, from its next request on; what is not named goes by the server's setting again."""
+    with opened_accounts(load_settings()) as accounts:
+        record = accounts.set_quota(key_id, Quota(requests_per_minute, tokens_per_day))
+    say(
+        f"key {record.id} of {record.org}: {_shown(record.quota.requests_per_minute)} requests a minute, "
+        f"{_shown(record.quota.tokens_per_day)} tokens a day"
+    )
 
 
 @app.command()
@@ -126,12 +155,18 @@ def _tell(file: Path, settings: Settings) -> None:
     say("backups of the store from before need the old key: make new ones, then destroy the old ones and that key")
 
 
+def _shown(quota: int | None) -> str:
+    return "default" if quota is None else str(quota) if quota else "any"
+
+
 def _fields(record: KeyRecord) -> dict[str, object]:
     return {
         "id": record.id,
         "org": record.org,
         "scopes": sorted(record.scopes),
         "label": record.label,
+        "requests_per_minute": record.quota.requests_per_minute,
+        "tokens_per_day": record.quota.tokens_per_day,
         "created": record.created.isoformat(),
         "revoked": record.revoked.isoformat() if record.revoked else None,
     }

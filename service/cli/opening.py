@@ -13,10 +13,12 @@ from guard.ledger import Ledger
 from guard.rotation import Rotation
 from guard.secret import KEY_FILE, load_index_key
 from guard.store import open_store
-from service.accounts import Accounts
+from service.accounts import Accounts, Quota
 from service.documents import Documents
 from service.engines.registry import create_engine
 from service.errors import SetupError
+from service.limit_store import open_limit_store
+from service.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +100,13 @@ def opened_ledger(settings: Settings) -> Iterator[Ledger]:
     prepare_home(settings)
     with Ledger(settings.database_url) as ledger:
         yield ledger
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The quotas of the settings, counted in their store."""
+    prepare_home(settings)
+    store = open_limit_store(settings.limits_url or settings.redis_url, settings.home, timeout=settings.check_timeout)
+    return Limits(store, Quota(settings.requests_per_minute, settings.tokens_per_day))
 
 
 def engine_of(settings: Settings) -> Engine:

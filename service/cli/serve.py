@@ -10,6 +10,7 @@ from guard.commons import add_standard_library, has_commons
 from service.cli.opening import (
     engine_of,
     index_address,
+    limits_of,
     opened_accounts,
     opened_documents,
     opened_guard,
@@ -66,6 +67,7 @@ def serve_settings(settings: Settings) -> None:
                 guard=guard,
                 ledger=ledger,
                 documents=documents,
+                limits=limits_of(settings),
             )
             say(f"serving on http://{settings.host}:{listener.getsockname()[1]}")
             run(services, listener)

@@ -61,7 +61,7 @@ class LlamaCppEngine:
         """
         self._file = model_file(model)
         self._threads = threads or physical_cores()
-        self._slot_count = slots
+        self._slot_count = self.capacity = slots
         self._slots = SlotPool(slots)
         self._server: LlamaServer | None = None
         self._client: httpx.AsyncClient | None = None

@@ -30,6 +30,7 @@ class OpenAIEngine:
     steers = False
     # The server may write some, which it does not tell.
     opening_tokens = 0
+    capacity = 256
 
     def __init__(  # noqa: PLR0913 - one setting each, all but the first optional
         self,

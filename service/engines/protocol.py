@@ -144,9 +144,9 @@ class Engine(Protocol):
 
     `model` is the name clients see; `context_window` is in tokens, 0 when unknown; `opening_tokens`: how many of them
     the engine itself writes before every prompt; `steers`: it takes up `written` tokens again and rules `excluded`
-    ones out. A generation ends by itself, or when the consumer closes the iterator (`aclose()`), which must stop the
-    engine's work at once. Failures raise `service.errors.EngineError` or `EngineUnavailableError`; a prompt the engine
-    finds too long raises `ContextLengthError`.
+    ones out; `capacity`: generations at once that suit it. A generation ends by itself, or when the consumer closes the
+    iterator (`aclose()`), which must stop the engine's work at once. Failures raise `service.errors.EngineError` or
+    `EngineUnavailableError`; a prompt the engine finds too long raises `ContextLengthError`.
     """
 
     name: str
@@ -156,6 +156,7 @@ class Engine(Protocol):
     fill_in_the_middle: FillInTheMiddle | None
     native_suffix: bool
     steers: bool
+    capacity: int
 
     @property
     def models(self) -> tuple[str, ...]:

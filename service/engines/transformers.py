@@ -54,6 +54,7 @@ class TransformersEngine:
     name = "transformers"
     native_suffix = False
     steers = True
+    capacity = 1
 
     def __init__(
         self,

@@ -43,6 +43,8 @@ class VllmEngine:
     name = "vllm"
     native_suffix = False
     steers = True
+    # What vLLM schedules at once by default (`--max-num-seqs`).
+    capacity = 256
 
     def __init__(
         self,

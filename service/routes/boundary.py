@@ -1,10 +1,11 @@
-"""Where requests enter and responses leave: ids, size limit, headers, the log line, and failures nobody foresaw.
+"""Where requests enter and responses leave: ids, body limits, headers, the log line, and failures nobody foresaw.
 
 Knows no route and reads no body; it only counts its bytes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -35,16 +36,22 @@ log = structlog.get_logger(__name__)
 
 
 class Boundary:
-    """ASGI middleware around the whole application. Bodies may have `max_body_bytes`, or a path's own limit.
+    """ASGI middleware around the whole application.
+
+    Bodies may have `max_body_bytes`, or a path's own limit, and `body_timeout` seconds to come. What a dependency puts
+    into `request.state.headers` goes out with every response, also with a failure.
 
     Starlette's own body limit answers in plain text where a route reads no body, and is missing from the versions
     that share an environment with Flower; every failure here has the shape of the others.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, other_limits: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, other_limits: Mapping[str, int] | None = None, *, body_timeout: float
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._other_limits = other_limits or {}
+        self._body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
@@ -64,7 +71,7 @@ class Boundary:
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in HEADERS.items():
+                for name, value in {**HEADERS, **scope.get("state", {}).get("headers", {})}.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -80,7 +87,7 @@ class Boundary:
             log.info("request", method=scope["method"], route=route, status=status, ms=milliseconds)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hold the size limit, by what the client declares and by what it sends."""
+        """Hold the limits of bodies: of the size, by what the client declares and by what it sends, and of the time."""
         limit = self._other_limits.get(scope["path"], self._max_body_bytes)
         message = f"the body is larger than {limit} bytes, the limit of this server: send less at a time"
         declared = Headers(scope=scope).get("content-length", "")
@@ -88,14 +95,22 @@ class Boundary:
             detail = ErrorDetail(message=message, type="invalid_request_error", code="body_too_large")
             await failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)(scope, receive, send)
             return
-        received = 0
+        received, more = 0, True
+        deadline = asyncio.get_running_loop().time() + self._body_timeout
 
         async def receive_limited() -> Message:
-            nonlocal received
-            part = await receive()
+            nonlocal received, more
+            try:
+                # What comes after the body is the client's leaving, for which there is no hurry.
+                async with asyncio.timeout_at(deadline if more else None):
+                    part = await receive()
+            except TimeoutError:
+                slow = f"the body did not come within {self._body_timeout:g} s: send less at a time"
+                # FastAPI lets only this class through while it reads a body.
+                raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, slow, {"Connection": "close"}) from None
+            more = bool(part.get("more_body"))
             received += len(part.get("body", b""))
             if received > limit:
-                # FastAPI lets only this class through while it reads a body.
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
             return part
 

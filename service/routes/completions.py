@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, cast
 
 import structlog
@@ -17,9 +17,10 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from service.accounts import Caller, Scope
-from service.auth import requires
+from service.auth import limited
+from service.completion import Finished, Piece
+from service.deadlines import requested_deadline
 from service.errors import ServiceError
-from service.pipeline import Finished, Piece
 from service.routes.connection import each_while_connected, while_connected
 from service.routes.failures import detail_of, unforeseen
 from service.schemas import ChoiceBody, CompletionBody, CompletionReply, ErrorBody, ErrorDetail, Usage
@@ -27,8 +28,9 @@ from service.schemas import ChoiceBody, CompletionBody, CompletionReply, ErrorBo
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
+    from service.completion import Choice, CompletionRequest
     from service.parts import Services
-    from service.pipeline import Choice, CompletionRequest, Pipeline
+    from service.pipeline import Pipeline
 
 DECISION_HEADER = "X-Cleanroom-Decision"
 # Nginx's word for a request whose client left; nobody reads it but the log.
@@ -39,13 +41,16 @@ router = APIRouter()
 
 @router.post("/v1/completions", response_model=None)
 async def create_completion(
-    request: Request, body: CompletionBody, caller: Annotated[Caller, Depends(requires(Scope.COMPLETE))]
+    request: Request,
+    body: CompletionBody,
+    caller: Annotated[Caller, Depends(limited(Scope.COMPLETE))],
+    deadline: Annotated[float, Depends(requested_deadline)],
 ) -> Response:
     """Continue a prompt, or fill the gap between prompt and suffix."""
     structlog.contextvars.bind_contextvars(org=caller.org, key=caller.key_id)
     services = cast("Services", request.app.state.services)
     pipeline = cast("Pipeline", request.app.state.pipeline)
-    order = body.request(caller, services.engine.models, services.settings)
+    order = replace(body.request(caller, services.engine.models, services.settings), deadline=deadline)
     reply = CompletionReply(
         id=f"cmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
@@ -93,8 +98,8 @@ async def _events(
     async with aclosing(stream.rest) as rest:
         try:
             for index, echo in enumerate(echoes):
-                if echo:
-                    yield _event(reply, [ChoiceBody(index=index, text=echo)])
+                for line in echo.splitlines(keepends=True):
+                    yield _event(reply, [ChoiceBody(index=index, text=line)])
             sent = [0] * len(echoes)
             item: Piece | Finished | None = stream.first
             while item is not None:

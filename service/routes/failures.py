@@ -5,6 +5,7 @@ Knows no route; decides nothing about a request that succeeds.
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ NOT_AN_OBJECT = "the body is no JSON object: send one, with the header 'Content-
 CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_TIMEOUT: "body_timeout",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
 }
 
@@ -50,13 +52,18 @@ def add_handlers(app: FastAPI) -> None:
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
     """An error that we raised."""
     assert isinstance(error, ServiceError)  # noqa: S101 - the handler's registration says so; this tells mypy
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return failure(error.status, detail_of(error), headers)
 
 
 def detail_of(error: ServiceError) -> ErrorDetail:
     """What a client may know of an error that we raised; what is ours to mend goes to the log."""
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if error.retry_after is not None:
+        # By rule: nothing is broken, and under load these are most of the answers.
+        log.info("turned away", error=type(error).__name__, status=error.status)
+    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("failed", error=type(error).__name__, status=error.status, reason=error.message)
     return ErrorDetail(message=error.public or error.message, type=error.type, param=error.param, code=error.code)
 

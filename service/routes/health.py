@@ -47,6 +47,8 @@ async def readiness(request: Request) -> JSONResponse:
         "accounts": to_thread.run_sync(services.accounts.ready, abandon_on_cancel=True),
         "engine": services.engine.ready(),
     }
+    if services.limits is not None:
+        checks["limits"] = services.limits.ready()
     states = await asyncio.gather(*(_state(part, check) for part, check in checks.items()))
     ready = all(state.ready for state in states)
     body = Readiness(ready=ready, parts=dict(zip(checks, states, strict=True)))

@@ -78,8 +78,9 @@ def _running(binary: str, secrets_folder: Path) -> Iterator[Deployment]:
     passwords = {}
     for name in ("service", "indexer"):
         settings = tomllib.loads((secrets_folder / f"{name}.toml").read_text(encoding="ascii"))
-        address = urlsplit(settings["redis_url"])
-        passwords[address.username or ""] = address.password or ""
+        for url in settings.values():
+            address = urlsplit(url)
+            passwords[address.username or ""] = address.password or ""
     # Not under tmp_path: a unix socket's path is short.
     with tempfile.TemporaryDirectory(prefix="cr-acl-") as directory:
         users = Path(directory) / "users.acl"

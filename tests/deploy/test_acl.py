@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +19,17 @@ from guard.digest import Digester
 from guard.errors import StoreUnavailableError
 from guard.index import Index
 from guard.ingest import IndexAddress, ingest
+from guard.licenses import LicensePolicy
 from guard.rotation import Rotation
 from guard.secret import load_index_key
 from guard.store import open_store
 from guard.tree import Tree
 from guard.types import Action, Owner
 from guard.withdrawal import withdraw
+from service.accounts import Caller, Quota
+from service.errors import LimitsUnavailableError, QuotaError
+from service.limit_store import open_limit_store
+from service.limits import Limits
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -223,6 +229,59 @@ def test_the_indexer_keeps_to_the_index(deployment: SimpleNamespace) -> None:
         assert observer.get("another") == b"x"
 
 
+ACME = Caller("acme", "0123456789ab", frozenset(), LicensePolicy.default())
+
+
+def counted(deployment: SimpleNamespace, user: str, home: Path) -> None:
+    """What the service asks of the quotas, once with some left and once without."""
+
+    async def ask() -> None:
+        limits = Limits(open_limit_store(deployment.url(user), home, timeout=5), Quota(2, 100))
+        try:
+            await limits.ready()
+            assert [(await limits.request(ACME)).refusal is None for _ in range(3)] == [True, True, False]
+            await limits.spend(ACME, 100)
+            assert isinstance((await limits.request(ACME)).refusal, QuotaError)
+        finally:
+            await limits.close()
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("indexed")
+def test_the_limits_need_all_that_they_may_and_no_more(deployment: SimpleNamespace, home: Path) -> None:
+    with deployment.client("observer") as observer:
+        index = {key: observer.dump(key) for key in observer.keys("*")}
+        used(deployment)
+        counted(deployment, "limits", home)
+        assert used(deployment) - {"script|flush"} == granted("limits")
+        own = set(observer.keys("*")) - set(index)
+        assert own
+        assert all(key.startswith(b"crl:") for key in own)
+        assert {key: observer.dump(key) for key in index} == index
+
+
+@pytest.mark.usefixtures("indexed")
+def test_the_limits_cannot_reach_the_index(deployment: SimpleNamespace) -> None:
+    with deployment.client("observer") as observer, deployment.client("limits") as limits:
+        before = {key: observer.dump(key) for key in observer.keys("*")}
+        others = [
+            ("LPUSH", "cr:{main}:stamp", "x"),
+            ("EXPIRE", "cr:{main}:stamp", 1),
+            ("INCRBY", "cr:{main}:version", 1),
+        ]
+        assert [command for command in [*FORBIDDEN, *others] if not refused(limits, *command)] == []
+        for read in ("'GET', 'cr:{main}:stamp'", "'INCRBY', 'cr:{main}:version', 1", "'SET', 'crl:x', 'x'"):
+            script = limits.script_load(f"return redis.call({read})")
+            assert refused(limits, "EVALSHA", script, 0)
+        assert {key: observer.dump(key) for key in observer.keys("*")} == before
+
+
+def test_the_guard_may_not_count(deployment: SimpleNamespace, home: Path) -> None:
+    with pytest.raises(LimitsUnavailableError, match=r"users\.acl\.example grants to `limits`"):
+        counted(deployment, "guard", home)
+
+
 def test_everybody_else_stays_outside(deployment: SimpleNamespace) -> None:
     once = Retry(NoBackoff(), 0)
     with (
@@ -230,7 +289,7 @@ def test_everybody_else_stays_outside(deployment: SimpleNamespace) -> None:
         pytest.raises(redis.AuthenticationError),
     ):
         nobody.ping()
-    for user in ("default", "guard", "indexer"):
+    for user in ("default", "guard", "limits", "indexer"):
         with deployment.client(user, "wrong") as client, pytest.raises(redis.AuthenticationError):
             client.ping()
     with deployment.client("health") as health:

@@ -105,15 +105,19 @@ def test_secrets_are_new_each_time_and_enterable_by_their_owner_alone(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("name", "reads_as", "writes_as"),
-    [("service", "guard", None), ("indexer", "indexer", None), ("intake", "guard", "indexer")],
+    ("name", "users"),
+    [
+        ("service", ("guard", None, "limits")),
+        ("indexer", ("indexer", None, None)),
+        ("intake", ("guard", "indexer", "limits")),
+    ],
 )
 def test_the_settings_are_settings(
-    name: str, reads_as: str, writes_as: str | None, secrets_folder: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, users: tuple[str | None, ...], secrets_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLEANROOM_CONFIG", str(secrets_folder / f"{name}.toml"))
     settings = load_settings()
-    for url, user in ((settings.redis_url, reads_as), (settings.indexer_url, writes_as)):
+    for url, user in zip((settings.redis_url, settings.indexer_url, settings.limits_url), users, strict=True):
         if user is None:
             assert url is None
         else:

@@ -24,7 +24,7 @@ from service.app import create_app
 from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling
 from service.errors import EngineError
 from service.parts import Services
-from service.server import claim_port
+from service.server import claim_port, configured
 from service.settings import load_settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class ScriptedEngine:
     fill_in_the_middle: FillInTheMiddle | None = None
     native_suffix: bool = True
     steers: bool = False
+    capacity: int = 256
     texts: list[str] = field(default_factory=lambda: ["return 1\n"])
     piece: int = 4
     finish_reason: Literal["stop", "length"] = "length"
@@ -232,7 +233,7 @@ def running() -> Callable[[Services], object]:
 @contextmanager
 def _running(services: Services) -> Iterator[str]:
     listener = claim_port("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(services), log_config=None, lifespan="on"))
+    server = uvicorn.Server(configured(create_app(services), services.settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

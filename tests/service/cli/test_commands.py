@@ -144,6 +144,18 @@ def test_withdrawal_takes_effect_at_once(run: Callable[..., Result], indexed: Pa
     assert run("check", indexed / "ledgers.py", "--org", "birch").code == 0
 
 
+def test_quotas_of_a_key(run: Callable[..., Result]) -> None:
+    run("org", "add", "alder")
+    made = run("key", "create", "--org", "alder", "--scope", "complete", "--requests-per-minute", 60, "--json").json
+    assert (made["requests_per_minute"], made["tokens_per_day"]) == (60, None)
+    changed = run("key", "limit", made["id"], "--tokens-per-day", 0)
+    assert (changed.code, "default requests a minute, any tokens a day" in changed.err) == (0, True)
+    (key,) = [each for each in run("key", "list", "--json").json if each["id"] == made["id"]]
+    assert (key["requests_per_minute"], key["tokens_per_day"]) == (None, 0)
+    refused = run("key", "limit", made["id"], "--requests-per-minute", 1_000_000)
+    assert (refused.code, "give 1 to 100000" in refused.err) == (1, True)
+
+
 def test_removing_an_organization_takes_its_keys_and_code(run: Callable[..., Result], indexed: Path) -> None:
     run("key", "create", "--org", "alder", "--scope", "complete")
     assert run("org", "remove", "alder").code == 0
