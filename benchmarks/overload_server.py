@@ -37,7 +37,8 @@ class PacedEngine:
     """Writes TEXT in SECONDS, for any number of callers at once: what it is not asked to do, it does not slow down."""
 
     name = model = "paced"
-    context_window = 0
+    models = ("paced",)
+    context_window = opening_tokens = 0
     fill_in_the_middle = None
     native_suffix = True
     steers = False

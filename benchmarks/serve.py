@@ -1,0 +1,197 @@
+"""What does the way through the guard cost? Streams of Cleanroom beside the bare engine behind it, in the same run.
+
+The engine is a server that writes real code at a fixed pace (or, with --engine-url, a real one); Cleanroom's server is
+a process of its own with accounts, quotas, ledger and an index of the standard library, a project and FILL fragments
+made up. Both are asked in turn. Text of streams leaves as `early` and `late` let it (CLEANROOM_STREAM_RELEASE). The
+gateway alone is measured before an engine that answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+from filling import fill
+from options import options_of
+from report import Report, progress
+
+from guard.commons import add_standard_library
+from guard.index import Index
+from guard.ingest import IndexAddress
+from guard.secret import IndexKey
+from guard.store import open_store
+from guard.types import Owner
+from service.accounts import Accounts, Scope
+from service.load import Summary, Target, measure, prompts_of
+from service.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UPSTREAM = Path(__file__).with_name("serve_upstream.py")
+KEY = hashlib.sha256(b"benchmark")
+STREAMS = (1, 8, 32)
+TOKENS = 64
+PACE = 0.02
+"""Seconds between two tokens of a stream: what a small model on a GPU takes."""
+READY, START_SECONDS = 200, 120
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Fragments in the index, requests a round, and rounds."""
+
+    fragments: int
+    requests: int
+    rounds: int
+
+
+SIZES = {"small": Size(10_000, 32, 2), "full": Size(1_000_000, 128, 4)}
+
+
+def main() -> None:
+    """Measure, print, and end with the JSON line."""
+    options = options_of(__doc__, SIZES)
+    size = SIZES[options.scale]
+    report = Report("serve")
+    prompts = prompts_of(None, size.requests)
+    with progress() as bar, ExitStack() as stack:
+        task = bar.add_task("index", total=3 + len(STREAMS))
+        home, key = stack.enter_context(prepared(size.fragments))
+        bar.update(task, advance=1, description="streams")
+        paced = stack.enter_context(upstream(PACE))
+        engine = Target("engine", f"{paced}/v1")
+        ways = {
+            way: Target(way, f"{stack.enter_context(serving(home, paced, way))}/v1", key) for way in ("early", "late")
+        }
+        for streams in STREAMS:
+            compare(report, [engine, *ways.values()], prompts, streams, size.rounds)
+            bar.update(task, advance=1)
+        at_once = stack.enter_context(upstream(0.0))
+        gateway = Target("gateway", f"{stack.enter_context(serving(home, at_once, 'late'))}/v1", key)
+        for _ in range(2):  # the first warms up
+            summary = asyncio.run(measure(gateway, prompts * 4, streams=32, tokens=8))
+        report.figures["gateway_requests_per_second"] = summary.requests_per_second
+        bar.update(task, advance=1)
+    for streams in STREAMS:
+        report.at_least(f"early_throughput_{streams}", 0.97)
+        report.at_most(f"early_first_{streams}", 1.05)
+        report.at_most(f"early_gap_p99_{streams}", 1.15)
+        report.at_least(f"late_throughput_{streams}", 0.97)
+    report.at_least("gateway_requests_per_second", 300)
+    report.notes.append(
+        f"the engine writes a token in {PACE * 1000:g} ms to each stream; clients, gateway, store and engine share "
+        f"{os.cpu_count()} cores; `late` holds the 30 newest tokens, so its first text comes that much later"
+    )
+    report.show(json_only=options.json)
+
+
+def compare(report: Report, targets: list[Target], prompts: list[str], streams: int, rounds: int) -> None:
+    """Ask all targets in turn; keep of each what its best round shows, since other processes only ever slow it."""
+    found: dict[str, list[Summary]] = {target.name: [] for target in targets}
+    for _ in range(rounds):
+        for target in targets:
+            found[target.name].append(asyncio.run(measure(target, prompts, streams=streams, tokens=TOKENS)))
+    assert not any(summary.failed for some in found.values() for summary in some)
+    best = {name: min(some, key=lambda summary: summary.total_p50) for name, some in found.items()}
+    bare = best["engine"]
+    for name in ("early", "late"):
+        mine = best[name]
+        report.figures[f"{name}_throughput_{streams}"] = mine.requests_per_second / bare.requests_per_second
+        report.figures[f"{name}_first_{streams}"] = mine.first_p50 / bare.first_p50
+        report.figures[f"{name}_gap_p99_{streams}"] = mine.gap_p99 / bare.gap_p99
+    rows = {
+        "first text, p50 / p99 ms": lambda one: f"{one.first_p50:.0f} / {one.first_p99:.0f}",
+        "between texts, p50 / p99 ms": lambda one: f"{one.gap_p50:.1f} / {one.gap_p99:.1f}",
+        "whole, p50 / p99 ms": lambda one: f"{one.total_p50:.0f} / {one.total_p99:.0f}",
+        "requests/s": lambda one: f"{one.requests_per_second:.2f}",
+    }
+    report.table(
+        f"{streams} streams at once",
+        ("", *best),
+        [(label, *(shown(summary) for summary in best.values())) for label, shown in rows.items()],
+    )
+
+
+@contextmanager
+def prepared(fragments: int) -> Iterator[tuple[Path, str]]:
+    """A home with an index of so many made-up fragments beside the standard library, and a caller's key."""
+    with tempfile.TemporaryDirectory(prefix="cr-bench-") as folder:
+        home = Path(folder)
+        address = IndexAddress(None, home, KEY.digest())
+        # Held open, so that the embedded store lives on between its users.
+        with open_store(None, home, check_timeout=30) as store:
+            add_standard_library(address, jobs=1)
+            index = Index(store, IndexKey(address.key), home)
+            index.open()
+            fill(index, Owner.organization("filler"), fragments, progress=lambda _: None)
+            with Accounts(load_settings(home=home).database_url) as accounts:
+                accounts.add_organization("caller")
+                _, key = accounts.create_key("caller", frozenset({Scope.COMPLETE}))
+            yield home, key
+
+
+@contextmanager
+def serving(home: Path, engine: str, release: str) -> Iterator[str]:
+    """A server of Cleanroom before the engine at that URL."""
+    environment = {**os.environ, "CLEANROOM_HOME": str(home), "CLEANROOM_INDEX_KEY": KEY.hexdigest()}
+    environment |= {
+        "CLEANROOM_STREAM_RELEASE": release,
+        "CLEANROOM_REQUESTS_PER_MINUTE": "0",
+        "CLEANROOM_TOKENS_PER_DAY": "0",
+        "CLEANROOM_LOG_LEVEL": "error",
+        # Whoever else is at work on this machine may stop the store for a moment, which is not the question here.
+        "CLEANROOM_CHECK_TIMEOUT": "2",
+    }
+    port = random.randint(20_000, 60_000)  # noqa: S311 - not for secrets
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
+    command += ["--engine", "openai", "--engine-url", f"{engine}/v1"]
+    with _running(command, f"http://127.0.0.1:{port}", "/readyz", environment) as url:
+        yield url
+
+
+@contextmanager
+def upstream(pace: float) -> Iterator[str]:
+    """An engine that writes a token in so many seconds."""
+    port = random.randint(20_000, 60_000)  # noqa: S311 - not for secrets
+    command = [sys.executable, str(UPSTREAM), str(port), str(pace)]
+    with _running(command, f"http://127.0.0.1:{port}", "/v1/models", dict(os.environ)) as url:
+        yield url
+
+
+@contextmanager
+def _running(command: list[str], url: str, ready: str, environment: dict[str, str]) -> Iterator[str]:
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(url + ready):
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == READY
+    except httpx.HTTPError:
+        return False
+
+
+if __name__ == "__main__":
+    main()
