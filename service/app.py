@@ -14,6 +14,8 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from service.errors import ServiceError
+from service.metrics_listener import listening
+from service.observation import Observation, observed
 from service.parts import Services
 from service.pipeline import Pipeline
 from service.routes import completions, health, index, models
@@ -31,7 +33,8 @@ log = structlog.get_logger(__name__)
 def create_app(services: Services) -> FastAPI:
     """The application over `services`. It loads the engine when it starts and closes it when it ends.
 
-    An error of the engine's start is left in `app.state.startup_error` for whoever runs the server.
+    An error of the engine's start is left in `app.state.startup_error` for whoever runs the server, who may leave a
+    listening socket for metrics in `app.state.metrics_socket`.
     """
     app = FastAPI(
         title="Cleanroom",
@@ -41,10 +44,11 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    app.state.pipeline = Pipeline(services)
+    app.state.pipeline = Pipeline(observed(services))
     app.state.started = int(time.time())
     app.state.index_limiter = CapacityLimiter(index.WORKERS)
     app.state.startup_error = None
+    app.state.metrics_socket = None
     other_limits = {index.DOCUMENTS: services.settings.max_index_bytes}
     settings = services.settings
     app.add_middleware(
@@ -53,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
         other_limits=other_limits,
         body_timeout=settings.body_timeout,
     )
+    app.add_middleware(Observation, metrics=services.metrics)
     add_handlers(app)
     for part in (completions, models, index, health):
         app.include_router(part.router)
@@ -73,10 +78,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         raise
     log.info("started", engine=services.engine.name, model=services.engine.model)
     try:
-        yield
+        async with listening(services, app.state.metrics_socket):
+            yield
     finally:
         await _close(services)
-        log.info("stopped", **services.counters.snapshot())
+        log.info("stopped", **services.metrics.totals())
 
 
 async def _close(services: Services) -> None:

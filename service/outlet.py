@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from guard.types import Action
+from service.metrics import Held
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from guard.check import GuardQuery
     from guard.watch import Caution, Watch
+    from service.metrics import HeldMetrics
     from service.parts import Checker
 
 SUSPECTED_AGAIN = 16
@@ -32,7 +34,12 @@ class Outlet:
     """
 
     def __init__(
-        self, guard: Checker, query: GuardQuery, caution: Caution, send: Callable[[str], Awaitable[None]]
+        self,
+        guard: Checker,
+        query: GuardQuery,
+        caution: Caution,
+        send: Callable[[str], Awaitable[None]],
+        metrics: HeldMetrics,
     ) -> None:
         """`query` has all but the text; `send` takes the next piece that leaves."""
         self._guard = guard
@@ -42,11 +49,13 @@ class Outlet:
         self._watch = guard.watch(query, caution)
         self._look: asyncio.Task[None] | None = None
         self._checked = 0
+        self._held = Held(metrics)
         self.sent = 0
         self.leaking = False
 
     def offer(self, text: str) -> bool:
         """Take the generation so far; whether it is known to leak. Raises what the last look raised."""
+        self._held.wrote(len(text))
         if self._look is None or self._look.done():
             if self._look is not None:
                 self._look.result()
@@ -68,6 +77,10 @@ class Outlet:
         self._checked = 0
         self.leaking = False
 
+    def finished(self, text: str) -> None:
+        """All of `text` leaves, and nothing after it."""
+        self._held.finished(len(text))
+
     async def _let_out(self, watch: Watch, text: str) -> None:
         hold = await to_thread.run_sync(watch.look, text, abandon_on_cancel=True)
         if hold.suspect and len(text) >= self._checked + SUSPECTED_AGAIN:
@@ -81,3 +94,4 @@ class Outlet:
         if not self.leaking and safe > self.sent:
             piece, self.sent = text[self.sent : safe], safe
             await self._send(piece)
+        self._held.sent(self.sent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from service.telemetry import Counters
+from service.metrics import Metrics
 
 if TYPE_CHECKING:
     from guard.check import GuardQuery
@@ -58,4 +58,4 @@ class Services:
     """What organizations may do with their own documents over HTTP; without it, nothing."""
     limits: Limits | None = None
     """What keys may use; without it, any number of requests and tokens."""
-    counters: Counters = field(default_factory=Counters)
+    metrics: Metrics = field(default_factory=Metrics)

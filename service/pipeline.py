@@ -53,10 +53,11 @@ class Pipeline:
         self._engine = services.engine
         self._guard = services.guard
         self._ledger = services.ledger
-        self._counters = services.counters
+        self._metrics = services.metrics
         self._limits = services.limits
         self._request_timeout = services.settings.request_timeout
         self._admission = admission_for(services.settings, services.engine.capacity)
+        services.metrics.follow(self._admission)
         self._caution = CAUTIONS[services.settings.stream_release]
         self._cache_secret = secrets.token_bytes(32)
 
@@ -134,7 +135,11 @@ class Pipeline:
             cache_key=self._cache_key(caller.org),
         )
         query = GuardQuery(text="", caller=caller.org, prefix=text, policy=caller.policy)
-        outlet = None if send is None or self._caution is None else Outlet(self._guard, query, self._caution, send)
+        outlet = (
+            None
+            if send is None or self._caution is None
+            else Outlet(self._guard, query, self._caution, send, self._metrics.held)
+        )
         writing = Writing(self._engine, self._guard, query, outlet, deadline)
         began = time.monotonic()
         with self._refusing():
@@ -149,6 +154,8 @@ class Pipeline:
                 place.free()
                 await self._record(request, index, writing, replace(released, decision=first.decision))
                 choice = await self._choice(request, index, writing.draft, prompt, released)
+        if outlet is not None:
+            outlet.finished(released.text)
         self._note(request.decision_ids[index], writing, released, time.monotonic() - began)
         return choice
 
@@ -183,6 +190,7 @@ class Pipeline:
             generated_characters=len(writing.draft.text),
         )
         await to_thread.run_sync(self._ledger.append, record)
+        self._metrics.recorded(released.decision.action, released.disposition, writing.steers)
 
     async def _interrupted(
         self, request: CompletionRequest, index: int, writing: Writing, prompt: EnginePrompt
@@ -203,11 +211,11 @@ class Pipeline:
         """The one place where the guard's refusal becomes the service's: nothing leaves."""
         try:
             yield
-        except EngineTimeoutError:
-            self._counters.increment("engine_timeouts")
+        except EngineTimeoutError as error:
+            self._metrics.engine.failed(error)
             raise
         except RefusalError as error:
-            self._counters.increment("refusals")
+            self._metrics.refused(error)
             message = f"{type(error).__name__}: {error}"
             raise GuardUnavailableError(message) from error
 
@@ -216,11 +224,7 @@ class Pipeline:
         return hmac.digest(self._cache_secret, org.encode(), "sha256").hex()[:32]
 
     def _note(self, decision_id: str, writing: Writing, released: Release, seconds: float) -> None:
-        """Log and count what became of a generation, in numbers and names."""
-        self._counters.increment("generations")
-        self._counters.increment(f"generations_{released.disposition}")
-        if writing.steers:
-            self._counters.increment("steers", writing.steers)
+        """Log what became of a generation, in numbers and names."""
         log.info(
             "generation",
             decision=decision_id,

@@ -15,6 +15,7 @@ from service.budget import CHARACTERS_A_TOKEN, fit
 from service.engines.window import require_room
 from service.errors import ContextLengthError
 from service.rendering import NOTHING_AROUND, render
+from service.tracing import spanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class Form(Protocol):
 ALL_THAT_FITS = -1
 
 
+@spanned("prompt")
 async def build_prompt(
     engine: Engine,
     prompt: str,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from guard.types import Action, OwnerKind
+from service.tracing import spanned
 
 if TYPE_CHECKING:
     from guard.check import GuardQuery
@@ -61,6 +62,7 @@ class Release:
         return self.finding is not None and self.finding.filtered
 
 
+@spanned("release")
 def release(query: GuardQuery, checker: Checker, sent: int = 0) -> Release:
     """Check the text of `query` and decide what leaves. Raises RefusalError when the guard cannot answer.
 

@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 
 # Seconds that requests under way may still take once the server is told to stop.
 GRACE = 10
+METRICS_NAMES = ("CLEANROOM_METRICS_HOST", "CLEANROOM_METRICS_PORT")
 
 
-def claim_port(host: str, port: int) -> socket.socket:
+def claim_port(host: str, port: int, names: tuple[str, str] = ("--host", "--port")) -> socket.socket:
     """Bind the address, before anything is loaded that takes minutes. Port 0 takes any free one.
 
-    Raises SetupError that names the address and the remedy.
+    `names` are how messages name the two. Raises SetupError that names the address and the remedy.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        message = f"{host!r} is no address of this machine ({error.strerror}): choose another with --host"
+        message = f"{host!r} is no address of this machine ({error.strerror}): choose another with {names[0]}"
         raise SetupError(message) from None
     claimed = socket.socket(family, kind, protocol)
     claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,21 +47,37 @@ def claim_port(host: str, port: int) -> socket.socket:
     except OSError as error:
         claimed.close()
         if error.errno == errno.EADDRINUSE:
-            message = f"{host}:{port} is in use: stop what listens there, or choose another with --port"
+            message = f"{host}:{port} is in use: stop what listens there, or choose another with {names[1]}"
         else:
-            message = f"{host}:{port} cannot be listened on ({error.strerror}): choose others with --host and --port"
+            message = (
+                f"{host}:{port} cannot be listened on ({error.strerror}): choose others with {' and '.join(names)}"
+            )
         raise SetupError(message) from None
     return claimed
 
 
-def serve(services: Services, listener: socket.socket | None = None) -> None:
+@contextmanager
+def claimed_metrics(settings: Settings) -> Iterator[socket.socket | None]:
+    """The socket on which metrics are read; None where nobody is to. Raises SetupError as `claim_port` does."""
+    if settings.metrics_port is None:
+        yield None
+        return
+    with claim_port(settings.metrics_host, settings.metrics_port, METRICS_NAMES) as claimed:
+        yield claimed
+
+
+def serve(
+    services: Services, listener: socket.socket | None = None, metrics_socket: socket.socket | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is under way, close the engine and return.
 
-    `listener` is what `claim_port` returned, by default for the host and port of the settings. Raises SetupError or
-    EngineUnavailableError when the service cannot start.
+    `listener` is what `claim_port` returned, by default for the host and port of the settings, and `metrics_socket`
+    for those of the metrics, where they are to be read. Raises SetupError or EngineUnavailableError when the service
+    cannot start.
     """
     with listener or claim_port(services.settings.host, services.settings.port) as claimed:
         app = create_app(services)
+        app.state.metrics_socket = metrics_socket
         try:
             with _survived_signals():
                 uvicorn.Server(configured(app, services.settings)).run(sockets=[claimed])
@@ -77,6 +94,8 @@ def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         http=patient_protocol(settings.body_timeout, settings.write_timeout),
         access_log=False,
+        # Uvicorn would log the URLs of those who try.
+        ws="none",
         log_config=None,
         lifespan="on",
         server_header=False,

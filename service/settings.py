@@ -6,6 +6,7 @@ Knows nothing of what the settings are for: the parts get plain values.
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -63,6 +64,26 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address that the server listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that the server listens on; 0 takes any free one.")
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="Address on which metrics are read.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which Prometheus reads `/metrics`; 0 takes any free one. Unset: none.",
+    )
+    metrics_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token that readers of metrics must send, 16 characters or more. Needed where others reach "
+        "`metrics_host`.",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        repr=False,
+        pattern=r"^https?://",
+        description="OpenTelemetry collector that traces are sent to, by OTLP over HTTP, such as "
+        "`http://127.0.0.1:4318` (extra `otel`). Unset: no traces.",
+    )
 
     engine: Literal["llamacpp", "transformers", "vllm", "openai"] = Field(
         "llamacpp",
@@ -172,6 +193,12 @@ class Settings(BaseSettings):
         if self.max_tokens_default > self.max_tokens_limit:
             message = f"max_tokens_default {self.max_tokens_default} exceeds max_tokens_limit {self.max_tokens_limit}"
             raise ValueError(message)
+        if self.metrics_port is not None and self.metrics_key is None and not is_loopback(self.metrics_host):
+            message = (
+                f"metrics_host {self.metrics_host} is reached by other machines, and metrics tell what the guard "
+                "blocks: set metrics_key to a secret (openssl rand -hex 32), or metrics_host to 127.0.0.1"
+            )
+            raise ValueError(message)
         return self
 
     @classmethod
@@ -186,6 +213,14 @@ class Settings(BaseSettings):
         """Command line, then environment, then `cleanroom.toml`."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=configuration_file())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def configuration_file() -> Path | None:

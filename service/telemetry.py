@@ -1,4 +1,4 @@
-"""The service's log and counters: what happened, to whom, how long it took.
+"""The service's log: what happened, to whom, how long it took.
 
 Knows no text: neither prompts nor generations nor the messages of unforeseen exceptions are ever written.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections import Counter
-from threading import Lock
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import structlog
@@ -92,25 +90,3 @@ def describe_exception(error: BaseException) -> dict[str, object]:
     if cause is not None:
         described["cause"] = type(cause).__qualname__
     return described
-
-
-class Counters:
-    """Numbers of what happened since the process started.
-
-    They say how often something was withheld and so must not be shown to ordinary callers: a count that rises is an
-    answer about the index.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._counts: Counter[str] = Counter()
-
-    def increment(self, name: str, by: int = 1) -> None:
-        """Count one more, or `by` more, of `name`."""
-        with self._lock:
-            self._counts[name] += by
-
-    def snapshot(self) -> dict[str, int]:
-        """All counts by name, at one moment."""
-        with self._lock:
-            return dict(sorted(self._counts.items()))

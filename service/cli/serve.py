@@ -18,10 +18,11 @@ from service.cli.opening import (
 )
 from service.cli.output import ingest_progress, say
 from service.parts import Services
-from service.server import claim_port
+from service.server import claim_port, claimed_metrics
 from service.server import serve as run
 from service.settings import Settings, load_settings
 from service.telemetry import configure_logging
+from service.tracing import exported_traces
 
 
 def add_to(app: typer.Typer) -> None:
@@ -50,7 +51,11 @@ def serve(
 def serve_settings(settings: Settings) -> None:
     """Serve by these settings until told to stop."""
     configure_logging(settings.log_level, settings.log_format)
-    with claim_port(settings.host, settings.port) as listener:
+    with (
+        exported_traces(settings.otlp_endpoint),
+        claim_port(settings.host, settings.port) as listener,
+        claimed_metrics(settings) as metrics,
+    ):
         ensure_commons(settings)
         with (
             opened_guard(settings) as guard,
@@ -70,7 +75,9 @@ def serve_settings(settings: Settings) -> None:
                 limits=limits_of(settings),
             )
             say(f"serving on http://{settings.host}:{listener.getsockname()[1]}")
-            run(services, listener)
+            if metrics is not None:
+                say(f"metrics on http://{settings.metrics_host}:{metrics.getsockname()[1]}/metrics")
+            run(services, listener, metrics)
 
 
 def ensure_commons(settings: Settings) -> None:

@@ -16,6 +16,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
+from service.metrics import known_method
 from service.routes.failures import failure, unforeseen
 from service.schemas import ErrorDetail
 
@@ -84,7 +85,7 @@ class Boundary:
         finally:
             route = getattr(scope.get("route"), "path", None)
             milliseconds = round((time.monotonic() - began) * 1000, 1)
-            log.info("request", method=scope["method"], route=route, status=status, ms=milliseconds)
+            log.info("request", method=known_method(scope["method"]), route=route, status=status, ms=milliseconds)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold the limits of bodies: of the size, by what the client declares and by what it sends, and of the time."""

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from service.errors import ServiceError
+from service.errors import EngineError, ServiceError
 from service.schemas import ErrorBody, ErrorDetail
 from service.telemetry import describe_exception
 
@@ -49,9 +49,10 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
 
 
-async def _service_error(_: Request, error: Exception) -> JSONResponse:
+async def _service_error(request: Request, error: Exception) -> JSONResponse:
     """An error that we raised."""
     assert isinstance(error, ServiceError)  # noqa: S101 - the handler's registration says so; this tells mypy
+    request.app.state.services.metrics.failed(error)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
@@ -64,8 +65,13 @@ def detail_of(error: ServiceError) -> ErrorDetail:
         # By rule: nothing is broken, and under load these are most of the answers.
         log.info("turned away", error=type(error).__name__, status=error.status)
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("failed", error=type(error).__name__, status=error.status, reason=error.message)
+        log.error("failed", error=type(error).__name__, status=error.status, **_why(error))
     return ErrorDetail(message=error.public or error.message, type=error.type, param=error.param, code=error.code)
+
+
+def _why(error: ServiceError) -> dict[str, object]:
+    """What the log says of a failure's reason. An engine's words may quote the prompt: of its errors, the places."""
+    return describe_exception(error) if isinstance(error, EngineError) else {"reason": error.message}
 
 
 def unforeseen(error: Exception) -> ErrorDetail:

@@ -40,7 +40,14 @@ async def health() -> dict[str, str]:
 @router.get("/readyz", response_model=None)
 async def readiness(request: Request) -> JSONResponse:
     """200 when a completion could be given now, 503 with the parts that fail when not."""
-    services = cast("Services", request.app.state.services)
+    states = await part_states(cast("Services", request.app.state.services))
+    ready = all(state.ready for state in states.values())
+    body = Readiness(ready=ready, parts=states)
+    return JSONResponse(body.model_dump(), HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def part_states(services: Services) -> dict[str, PartState]:
+    """Whether each part could do its work now; takes READY_TIMEOUT seconds at most."""
     checks: dict[str, Awaitable[None]] = {
         "index": to_thread.run_sync(services.guard.ready, abandon_on_cancel=True),
         "ledger": to_thread.run_sync(services.ledger.ready, abandon_on_cancel=True),
@@ -50,9 +57,7 @@ async def readiness(request: Request) -> JSONResponse:
     if services.limits is not None:
         checks["limits"] = services.limits.ready()
     states = await asyncio.gather(*(_state(part, check) for part, check in checks.items()))
-    ready = all(state.ready for state in states)
-    body = Readiness(ready=ready, parts=dict(zip(checks, states, strict=True)))
-    return JSONResponse(body.model_dump(), HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+    return dict(zip(checks, states, strict=True))
 
 
 async def _state(part: str, check: Awaitable[None]) -> PartState:

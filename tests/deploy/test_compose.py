@@ -44,7 +44,7 @@ def test_docker_compose_understands_it(tmp_path: Path, secrets_folder: Path) -> 
     if command == ["docker-compose"]:
         # Version 1 knows all of this but the project's name.
         (deploy / "compose.yaml").write_text(COMPOSE.replace("\nname: cleanroom\n", "\n"), encoding="utf-8")
-    environment = {**os.environ, "COMPOSE_PROFILES": "tools,remote"}
+    environment = {**os.environ, "COMPOSE_PROFILES": "tools,remote,watch"}
     shown = subprocess.run(
         [*command, "--file", str(deploy / "compose.yaml"), "config"],
         capture_output=True,
@@ -55,7 +55,7 @@ def test_docker_compose_understands_it(tmp_path: Path, secrets_folder: Path) -> 
     assert shown.returncode == 0, shown.stderr
     # Nothing was left for the environment to fill in.
     assert "variable is not set" not in shown.stderr
-    for name in ("valkey", "prepare", "service", "intake", "index"):
+    for name in ("valkey", "prepare", "service", "intake", "prometheus", "index"):
         assert re.search(rf"^  {name}:$", shown.stdout, re.MULTILINE)
 
 
@@ -64,17 +64,20 @@ def test_nobody_reaches_the_store_from_outside() -> None:
     assert "ports:" not in valkey
     assert "networks: [store]" in valkey
     assert "internal: true" in section("networks", "store")
-    assert COMPOSE.count("ports:") == 2
+    assert COMPOSE.count("ports:") == 3
     assert '- "127.0.0.1:8080:8080"' in section("services", "service")
     assert '- "127.0.0.1:8081:8080"' in section("services", "intake")
+    assert '- "127.0.0.1:9090:9090"' in section("services", "prometheus")
+    assert "networks: [edge]" in section("services", "prometheus")
 
 
 def test_every_container_is_hardened_and_none_is_root() -> None:
-    for name in ("valkey", "prepare", "service", "intake", "index"):
+    for name in ("valkey", "prepare", "service", "intake", "prometheus", "index"):
         assert re.search(r"<<: \*(?:hardened|cleanroom)", section("services", name))
     for rule in ("read_only: true", "cap_drop: [ALL]", "no-new-privileges:true"):
         assert rule in COMPOSE
     assert "user: valkey" in section("services", "valkey")
+    assert "user: nobody" in section("services", "prometheus")
     assert re.findall(r"^USER (\d+):", DOCKERFILE, re.MULTILINE) == ["10001"]
 
 
@@ -96,7 +99,7 @@ def test_no_secret_is_in_the_repository() -> None:
 def test_secrets_are_new_each_time_and_enterable_by_their_owner_alone(tmp_path: Path, secrets_folder: Path) -> None:
     again = tmp_path / "secrets"
     subprocess.run([ROOT / "deploy" / "make-secrets", again], check=True, capture_output=True)
-    for name in ("users.acl", "service.toml", "indexer.toml", "intake.toml"):
+    for name in ("users.acl", "service.toml", "indexer.toml", "intake.toml", "metrics.key"):
         assert (again / name).read_bytes() != (secrets_folder / name).read_bytes()
     assert stat.S_IMODE(again.stat().st_mode) == 0o700
     refused = subprocess.run([ROOT / "deploy" / "make-secrets", again], capture_output=True, text=True, check=False)
@@ -122,3 +125,18 @@ def test_the_settings_are_settings(
             assert url is None
         else:
             assert re.fullmatch(rf"redis://{user}:[0-9a-f]{{64}}@valkey:6379/0", url or "")
+
+
+def test_metrics_are_read_with_the_key_that_the_service_asks_for(
+    secrets_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEANROOM_CONFIG", str(secrets_folder / "service.toml"))
+    for name, value in re.findall(r"(CLEANROOM_METRICS_\w+): (\S+)", section("services", "service")):
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.metrics_key is not None
+    assert settings.metrics_key.get_secret_value() == (secrets_folder / "metrics.key").read_text(encoding="ascii")
+    scraped = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    assert f'targets: ["service:{settings.metrics_port}"]' in scraped
+    assert "credentials_file: /run/secrets/metrics.key" in scraped
+    assert "secrets: [metrics.key]" in section("services", "prometheus")

@@ -104,18 +104,32 @@ class Served:
 
 
 @contextmanager
-def serving(home: Home, *arguments: str, ready: bool = True) -> Iterator[str]:
-    """A `cleanroom serve` process on a free port; yields its base URL."""
-    with _process(home, *arguments, ready=ready) as (_, url):
+def serving(
+    home: Home,
+    *arguments: str,
+    ready: bool = True,
+    log: Path | None = None,
+    program: tuple[str, ...] = ("-m", "service.cli"),
+    **settings: str,
+) -> Iterator[str]:
+    """A `cleanroom serve` process on a free port, which logs to `log`; yields its base URL."""
+    with _process(home, *arguments, ready=ready, log=log, program=program, **settings) as (_, url):
         yield url
 
 
 @contextmanager
-def _process(home: Home, *arguments: str, ready: bool, **settings: str) -> Iterator[tuple[int, str]]:
-    log = home.path.parent / f"serve-{time.monotonic_ns()}.log"
+def _process(
+    home: Home,
+    *arguments: str,
+    ready: bool,
+    log: Path | None = None,
+    program: tuple[str, ...] = ("-m", "service.cli"),
+    **settings: str,
+) -> Iterator[tuple[int, str]]:
+    log = log or home.path.parent / f"serve-{time.monotonic_ns()}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments],
+            [sys.executable, *program, "serve", "--port", "0", *arguments],
             env={**home.environment, **{f"CLEANROOM_{name.upper()}": value for name, value in settings.items()}},
             stdout=subprocess.DEVNULL,
             stderr=stderr,
@@ -148,13 +162,18 @@ def _is_ready(url: str) -> bool:
 
 
 class Upstream:
-    """An OpenAI-compatible server on loopback that recites whatever it is told to."""
+    """An OpenAI-compatible server on loopback that recites `text`.
+
+    Its errors quote what it was asked: where `refuses` is a status, and in a stream after `breaks_after` characters.
+    """
 
     def __init__(self) -> None:
         self.text = ""
         self.behaviour = "recites"
         self.pause: int | None = None
         self.paused, self.go_on = threading.Event(), threading.Event()
+        self.refuses = 0
+        self.breaks_after: int | None = None
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         config = uvicorn.Config(self._app(), log_level="error", lifespan="off")
@@ -180,13 +199,16 @@ class Upstream:
         @app.post("/v1/completions")
         async def completions(request: Request) -> object:
             body = await request.json()
+            quoted = {"error": {"message": json.dumps(body), "type": "BadRequestError", "code": self.refuses}}
+            if self.refuses:
+                return JSONResponse(quoted, self.refuses)
             if not body.get("stream"):
                 return JSONResponse({"choices": [{"text": self.text, "index": 0, "finish_reason": "stop"}]})
-            return StreamingResponse(self._events(), media_type="text/event-stream")
+            return StreamingResponse(self._events(quoted), media_type="text/event-stream")
 
         return app
 
-    async def _events(self) -> AsyncIterator[str]:
+    async def _events(self, quoted: object) -> AsyncIterator[str]:
         """The text in pieces; before the piece at `pause` it waits until it may go on."""
         text, pause = self.text, self.pause
         for start in [*range(0, len(text), 7), None]:
@@ -199,6 +221,9 @@ class Upstream:
             if self.behaviour == "dies":
                 message = "the model's worker is gone"
                 raise ConnectionAbortedError(message)
+            if self.breaks_after is not None and (start is None or start >= self.breaks_after):
+                yield f"data: {json.dumps(quoted)}\n\n"
+                return
             if self.behaviour == "garbage":
                 yield "data: {garbage\n\n"
             if start is not None:

@@ -76,7 +76,10 @@ def test_ledger_has_what_became_of_it(
     assert (record.decision.id, record.disposition) == (choice.decision_id, disposition)
     assert (record.released_characters, record.generated_characters) == (released, len(text))
     assert (record.org, record.key_id, record.model, record.surface) == ("acme", "k1", "scripted-1", "completions")
-    assert parts.services.counters.snapshot() == {"generations": 1, f"generations_{disposition}": 1}
+    numbers = parts.services.metrics.registry
+    labels = {"action": record.decision.action.value, "disposition": disposition}
+    assert numbers.get_sample_value("cleanroom_generations_total", labels) == 1
+    assert parts.services.metrics.totals() == {"generations": 1, "steers": 0, "refusals": 0}
 
 
 def test_nothing_leaves_when_the_ledger_cannot_be_written(services: Services) -> None:
@@ -93,7 +96,9 @@ def test_nothing_leaves_when_the_ledger_cannot_be_written(services: Services) ->
         complete(replace(services, ledger=FullDisk()), ask())
     assert "/secret/path" in caught.value.message
     assert "secret" not in (caught.value.public or "secret")
-    assert services.counters.snapshot() == {"refusals": 1}
+    numbers = services.metrics.registry
+    assert numbers.get_sample_value("cleanroom_refusals_total", {"error": "LedgerError"}) == 1
+    assert services.metrics.totals() == {"generations": 0, "steers": 0, "refusals": 1}
 
 
 @pytest.mark.parametrize("error", [StoreUnavailableError("10.0.0.7:6379 is down"), StoreEmptyError("10.0.0.7")])
@@ -144,7 +149,8 @@ def test_a_leak_is_steered_away_from(parts: SimpleNamespace) -> None:
     (entry,) = records(parts.services)
     assert (entry.record.disposition, entry.record.released_characters) == ("steered", len(choice.text))
     assert entry.record.decision.matches[0].start == 2
-    assert parts.services.counters.snapshot()["steers"] == 2
+    numbers = parts.services.metrics.registry
+    assert numbers.get_sample_value("cleanroom_steers_total", {"disposition": "steered"}) == 2
 
 
 @pytest.mark.parametrize("failure", ["leaks on", "fails"])

@@ -13,7 +13,8 @@ import pytest
 import structlog
 
 from guard.errors import StoreUnavailableError
-from service.telemetry import Counters, configure_logging
+from service.errors import EngineError
+from service.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,23 @@ def test_refusal_is_logged_with_its_reason(written: io.StringIO, world: SimpleNa
     assert failed["reason"] == "StoreUnavailableError: redis://10.0.0.7 is down"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_words_of_an_engine_are_withheld(written: io.StringIO, world: SimpleNamespace, *, stream: bool) -> None:
+    world.engine.error = EngineError("the server answered 400: cannot parse MARKER")
+    reply = world.client.post("/v1/completions", json={"prompt": "x", "stream": stream})
+    assert "MARKER" not in reply.text
+    (failed,) = (line for line in of_requests(written, reply.headers["X-Request-Id"]) if line["event"] == "failed")
+    assert failed["error"] == "EngineError"
+    assert "conftest.py" in str(failed["at"])
+    assert "MARKER" not in written.getvalue()
+
+
+def test_a_method_that_a_client_makes_up_is_not_logged(written: io.StringIO, world: SimpleNamespace) -> None:
+    reply = world.client.request("MARKER", "/v1/models?MARKER")
+    (request,) = of_requests(written, reply.headers["X-Request-Id"])
+    assert (request["method"], request["status"]) == ("other", 405)
+
+
 def test_exception_is_reduced_to_type_and_places(written: io.StringIO) -> None:
     try:
         try:
@@ -137,11 +155,3 @@ def test_console_form_is_for_people() -> None:
     assert "quiet" not in stream.getvalue()
     assert "loud" in stream.getvalue()
     assert "engine" in stream.getvalue()
-
-
-def test_counters_count() -> None:
-    counters = Counters()
-    counters.increment("b")
-    counters.increment("a", 3)
-    counters.increment("b")
-    assert counters.snapshot() == {"a": 3, "b": 2}
