@@ -19,6 +19,7 @@ from guard.background import backgrounds_for
 from guard.candidates import Examination
 from guard.chaining import GAP_LIMIT
 from guard.hits import Hits, owner_number
+from guard.tokens import lex
 from guard.types import Action
 from guard.vocabulary import STRING
 from guard.winnowing import W
@@ -95,7 +96,8 @@ class Watch:
         self._prefix = prefix
         self._language = language
         self._caution = caution
-        self._start = 0
+        code = lex(prefix, language).code
+        self._start = _beginning(code, len(code) - WINDOW)
         self._tokens = 0
         self._postings: dict[int, NDArray[np.uint64]] = {}
         self._blocked: dict[int, bool] = {}
@@ -186,8 +188,12 @@ class Watch:
         if code is None or len(code) <= 2 * WINDOW:
             return
         last = min(len(code) - WINDOW, int(np.searchsorted(code.starts, held, side="right")) - 1)
-        place = next((at for at in range(last, 0, -1) if _opens_line(code, at)), 0)
-        self._start += int(code.starts[place])
+        self._start += _beginning(code, last)
+
+
+def _beginning(code: TokenStream, last: int) -> int:
+    """The character of the last line that begins with a word, of those up to the token `last`; 0 without one."""
+    return next((int(code.starts[at]) for at in range(last, 0, -1) if _opens_line(code, at)), 0)
 
 
 def _opens_line(stream: TokenStream, at: int) -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SUSPECTED_AGAIN = 16
 """Characters after which a suspicion that the check did not confirm is checked again."""
+PACE = 0.01
+"""Seconds between two looks at least: faster than eyes, and few enough that many streams leave time for others."""
 
 
 class Outlet:
@@ -46,8 +48,10 @@ class Outlet:
         self._query = query
         self._caution = caution
         self._send = send
-        self._watch = guard.watch(query, caution)
+        self._watch: Watch | None = None
         self._look: asyncio.Task[None] | None = None
+        self._latest = ""
+        self._next = 0.0
         self._checked = 0
         self._held = Held(metrics)
         self.sent = 0
@@ -56,10 +60,11 @@ class Outlet:
     def offer(self, text: str) -> bool:
         """Take the generation so far; whether it is known to leak. Raises what the last look raised."""
         self._held.wrote(len(text))
+        self._latest = text
         if self._look is None or self._look.done():
             if self._look is not None:
                 self._look.result()
-            self._look = asyncio.create_task(self._let_out(self._watch, text))
+            self._look = asyncio.create_task(self._let_out())
         return self.leaking
 
     async def settle(self) -> None:
@@ -73,7 +78,7 @@ class Outlet:
             # Not cancelled: a piece that counts as sent must be.
             await asyncio.gather(self._look, return_exceptions=True)
         self._look = None
-        self._watch = self._guard.watch(self._query, self._caution)
+        self._watch = None
         self._checked = 0
         self.leaking = False
 
@@ -81,8 +86,14 @@ class Outlet:
         """All of `text` leaves, and nothing after it."""
         self._held.finished(len(text))
 
-    async def _let_out(self, watch: Watch, text: str) -> None:
-        hold = await to_thread.run_sync(watch.look, text, abandon_on_cancel=True)
+    async def _let_out(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._next - loop.time())
+        self._next = loop.time() + PACE
+        if self._watch is None:
+            self._watch = self._guard.watch(self._query, self._caution)
+        text = self._latest
+        hold = await to_thread.run_sync(self._watch.look, text, abandon_on_cancel=True)
         if hold.suspect and len(text) >= self._checked + SUSPECTED_AGAIN:
             self._checked = len(text)
             decision = await to_thread.run_sync(
