@@ -42,6 +42,7 @@ class PacedEngine:
     fill_in_the_middle = None
     native_suffix = True
     steers = False
+    tells_logprobs = False
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity

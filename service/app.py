@@ -18,7 +18,7 @@ from service.metrics_listener import listening
 from service.observation import Observation, observed
 from service.parts import Services
 from service.pipeline import Pipeline
-from service.routes import completions, health, index, models
+from service.routes import completions, documentation, fim, health, index, infill, models
 from service.routes.boundary import Boundary
 from service.routes.failures import add_handlers
 
@@ -39,7 +39,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="Cleanroom",
         lifespan=_lifespan,
-        # The interactive documentation loads scripts from elsewhere, which the boundary's policy forbids.
+        # FastAPI's own pages load scripts from elsewhere, which the boundary's policy forbids.
         openapi_url=None,
         redirect_slashes=False,
     )
@@ -59,7 +59,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.add_middleware(Observation, metrics=services.metrics)
     add_handlers(app)
-    for part in (completions, models, index, health):
+    for part in (completions, fim, infill, models, index, health, documentation):
         app.include_router(part.router)
     return app
 

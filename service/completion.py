@@ -47,7 +47,8 @@ class CompletionRequest:
 class Choice:
     """One checked continuation: all that a route may show of it. `tokens` counts the released text alone.
 
-    `logprobs`: of the tokens that lie in the released text, if they were asked for and the engine has them.
+    `logprobs`: of the tokens that lie in the released text, if they were asked for and the engine has them. Where a
+    text stopped, its last token is not among them: a cut may fall inside a token, and would show by what is missing.
     """
 
     text: str
@@ -71,10 +72,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text of the choice `index` that leaves before the choice is finished."""
+    """Text of the choice `index` that leaves before the choice is finished, and the next of its `logprobs`."""
 
     index: int
     text: str
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,10 @@ class Draft:
 
     def add(self, chunk: Chunk) -> None:
         """Take the next piece."""
-        end = len(self.text)
+        # A token may reach beyond the chunk that it begins in: what comes next begins where it ends, never before.
+        end = max([len(self.text), *(end for end, _ in self.logprobs[-1:])])
+        # Where the tokens are less than the text, each counts as standing as far behind as it may.
+        end += max(0, len(self.text) + len(chunk.text) - end - sum(len(token.text) for token in chunk.logprobs))
         for token in chunk.logprobs:
             end += len(token.text)
             self.logprobs.append((end, token))
@@ -49,6 +52,10 @@ class Draft:
         if chunk.drawn is not None:
             self.drawn += chunk.drawn
             self._places.append((len(self.text), len(self.drawn)))
+
+    def told(self, characters: int) -> tuple[TokenLogprobs, ...]:
+        """The tokens that end before character `characters`."""
+        return tuple(token for end, token in self.logprobs if end < characters)
 
     def resumed(self, start: int, least: int) -> Resumption | None:
         """The longest beginning before the word that stands at or behind character `start`, and the token after it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from anyio import to_thread
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from guard.check import GuardQuery
     from guard.watch import Caution, Watch
+    from service.draft import Draft
+    from service.engines.protocol import TokenLogprobs
     from service.metrics import HeldMetrics
     from service.parts import Checker
 
+Send: TypeAlias = "Callable[[str, tuple[TokenLogprobs, ...]], Awaitable[None]]"
 SUSPECTED_AGAIN = 16
 """Characters after which a suspicion that the check did not confirm is checked again."""
 PACE = 0.01
@@ -32,7 +35,8 @@ class Outlet:
     """Lets one generation out. `sent` counts the characters that have left; `leaking`: the guard blocks it by now.
 
     A look at the text takes a thread and a round trip. The engine goes on meanwhile, so that where looks are slow, or
-    pieces small, each look is for several pieces.
+    pieces small, each look is for several pieces. A token is told as soon as text behind it has left: whether the last
+    one before a cut is, must not depend on why the text is cut.
     """
 
     def __init__(
@@ -40,31 +44,30 @@ class Outlet:
         guard: Checker,
         query: GuardQuery,
         caution: Caution,
-        send: Callable[[str], Awaitable[None]],
+        send: Send,
         metrics: HeldMetrics,
     ) -> None:
-        """`query` has all but the text; `send` takes the next piece that leaves."""
+        """`query` has all but the text; `send` takes the next piece that leaves, and the tokens told with it."""
         self._guard = guard
         self._query = query
         self._caution = caution
         self._send = send
         self._watch: Watch | None = None
         self._look: asyncio.Task[None] | None = None
-        self._latest = ""
         self._next = 0.0
         self._checked = 0
         self._held = Held(metrics)
+        self._told = 0
         self.sent = 0
         self.leaking = False
 
-    def offer(self, text: str) -> bool:
+    def offer(self, draft: Draft) -> bool:
         """Take the generation so far; whether it is known to leak. Raises what the last look raised."""
-        self._held.wrote(len(text))
-        self._latest = text
+        self._held.wrote(len(draft.text))
         if self._look is None or self._look.done():
             if self._look is not None:
                 self._look.result()
-            self._look = asyncio.create_task(self._let_out())
+            self._look = asyncio.create_task(self._let_out(draft))
         return self.leaking
 
     async def settle(self) -> None:
@@ -86,13 +89,13 @@ class Outlet:
         """All of `text` leaves, and nothing after it."""
         self._held.finished(len(text))
 
-    async def _let_out(self) -> None:
+    async def _let_out(self, draft: Draft) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._next - loop.time())
         self._next = loop.time() + PACE
         if self._watch is None:
             self._watch = self._guard.watch(self._query, self._caution)
-        text = self._latest
+        text = draft.text
         hold = await to_thread.run_sync(self._watch.look, text, abandon_on_cancel=True)
         if hold.suspect and len(text) >= self._checked + SUSPECTED_AGAIN:
             self._checked = len(text)
@@ -104,5 +107,7 @@ class Outlet:
         safe = len(text[: hold.safe].rstrip())
         if not self.leaking and safe > self.sent:
             piece, self.sent = text[self.sent : safe], safe
-            await self._send(piece)
+            tokens = draft.told(safe)
+            fresh, self._told = tokens[self._told :], len(tokens)
+            await self._send(piece, fresh)
         self._held.sent(self.sent)

@@ -30,11 +30,12 @@ from service.usage import count_prompt, count_text
 from service.writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from service.completion import CompletionRequest, FinishReason
     from service.draft import Draft
     from service.engines.protocol import EnginePrompt, Sampling
+    from service.outlet import Send
     from service.parts import Services
 
 # Engines read a seed as 32 bits, some of them signed.
@@ -85,7 +86,7 @@ class Pipeline:
 
         async def write(index: int) -> None:
             try:
-                choice = await self.answer(request, index, lambda text: queue.put(Piece(index, text)))
+                choice = await self.answer(request, index, lambda *piece: queue.put(Piece(index, *piece)))
             except Exception as error:  # noqa: BLE001 - handed on to whoever reads the stream
                 await queue.put(error)
             else:
@@ -115,9 +116,7 @@ class Pipeline:
             completion_tokens=sum(choice.tokens for choice in choices),
         )
 
-    async def answer(
-        self, request: CompletionRequest, index: int, send: Callable[[str], Awaitable[None]] | None = None
-    ) -> Choice:
+    async def answer(self, request: CompletionRequest, index: int, send: Send | None = None) -> Choice:
         """One continuation: prompt -> engine -> guard -> release, or another try -> ledger -> choice.
 
         With `send`, what the guard lets out early is sent before it is finished.
@@ -163,14 +162,15 @@ class Pipeline:
         self, request: CompletionRequest, index: int, draft: Draft, prompt: EnginePrompt, released: Release
     ) -> Choice:
         """What is shown of what leaves, once it has been counted: what cannot be counted is not given."""
+        finish_reason = _finish_reason(draft, released)
         choice = Choice(
             text=released.text,
-            finish_reason=_finish_reason(draft, released),
+            finish_reason=finish_reason,
             finding=released.finding,
             decision_id=request.decision_ids[index],
             tokens=await count_text(self._engine, draft, released.text),
             prompt_tokens=await count_prompt(self._engine, draft, prompt),
-            logprobs=tuple(token for end, token in draft.logprobs if end <= len(released.text)),
+            logprobs=draft.told(len(released.text) + (finish_reason != "stop")),
         )
         if self._limits is not None:
             shared = 0 if index % request.n else choice.prompt_tokens  # the choices of a prompt have it together

@@ -119,7 +119,7 @@ class Writing:
                 async with aclosing(stream) as chunks:
                     async for chunk in chunks:
                         draft.add(chunk)
-                        if outlet is not None and outlet.offer(draft.text):
+                        if outlet is not None and outlet.offer(draft):
                             break
                 if outlet is not None:
                     await outlet.settle()

@@ -37,10 +37,11 @@ class Decoder:
         cache_key: str,
         cancelled: Callable[[], bool],
         excluded: Collection[int] = (),
-    ) -> Iterator[int]:
+    ) -> Iterator[tuple[int, float]]:
         """Tokens after `prompt`, the first of them none of `excluded`, without end: the caller stops.
 
-        Ends early once `cancelled()` is true.
+        With each comes the natural logarithm of its probability among those that might have come, at temperature 1; 0
+        where `sampling` asks for none. Ends early once `cancelled()` is true.
         """
         generator = self._torch.Generator()
         if sampling.seed is not None:
@@ -58,7 +59,7 @@ class Decoder:
                 logits = logits.index_fill(0, self._torch.tensor(sorted(excluded)), -math.inf)
                 excluded = ()
             token = self._sample(logits, sampling, generator)
-            yield token
+            yield token, 0.0 if sampling.logprobs is None else float(logits.log_softmax(0)[token])
             unread = [token]
 
     def _prepare(self, prompt: Sequence[int], cache_key: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
@@ -18,7 +19,7 @@ from service.engines.families import END_TOKENS, FAMILIES, family_of_vocabulary,
 from service.engines.llamaserver import LlamaServer, load_server
 from service.engines.packaged import model_file
 from service.engines.processors import physical_cores
-from service.engines.protocol import Chunk
+from service.engines.protocol import Chunk, TokenLogprobs
 from service.engines.slots import SlotPool
 from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError
@@ -44,6 +45,7 @@ class LlamaCppEngine:
     name = "llamacpp"
     native_suffix = False
     steers = False
+    tells_logprobs = True
 
     def __init__(
         self,
@@ -140,12 +142,15 @@ class LlamaCppEngine:
             aclosing(read_events(response)) as events,
         ):
             drawn = 0
+            untold: list[TokenLogprobs] = []
             async for event in events:
+                untold += _told(event)
                 chunk = self._chunk(event, drawn, len(tokens))
                 if chunk is None:
                     continue
                 drawn += chunk.tokens
-                yield chunk
+                yield replace(chunk, logprobs=_fitting(chunk, untold)) if untold else chunk
+                untold = []
                 if chunk.finish_reason is not None:
                     return
         message = "llama.cpp ended a generation without saying why: restart the service"
@@ -231,7 +236,26 @@ def _body(tokens: tuple[int, ...], sampling: Sampling, lease: Lease) -> dict[str
         "stream": True,
         # Progress after every batch of the prompt lets the server notice a closed connection before the first token.
         "return_progress": True,
+        # The server tells the drawn token's probability only together with the likeliest ones'.
+        "n_probs": 0 if sampling.logprobs is None else 1,
     }
+
+
+def _told(event: dict[str, Any]) -> list[TokenLogprobs]:
+    """The tokens that an event tells of, of which the text may come with a later one."""
+    return [TokenLogprobs(token["token"], token["logprob"]) for token in event.get("completion_probabilities", ())]
+
+
+def _fitting(chunk: Chunk, tokens: list[TokenLogprobs]) -> tuple[TokenLogprobs, ...]:
+    """The tokens whose text the chunk is; all as one where it was held back until halves made a character.
+
+    The end of a text may lack that of some of its tokens, a stop string's, and is then not told.
+    """
+    if "".join(token.text for token in tokens) == chunk.text:
+        return tuple(token for token in tokens if token.text)
+    if chunk.finish_reason is not None or not chunk.text:
+        return ()
+    return (TokenLogprobs(chunk.text, sum(token.logprob for token in tokens)),)
 
 
 def _reason(answer: dict[str, Any]) -> str:

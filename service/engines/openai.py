@@ -28,6 +28,7 @@ class OpenAIEngine:
 
     name = "openai"
     steers = False
+    tells_logprobs = False
     # The server may write some, which it does not tell.
     opening_tokens = 0
     capacity = 256

@@ -87,7 +87,8 @@ class Chunk:
 
     `drawn`: the numbers of all tokens since the last chunk that had them, where the generation can be taken up again
     behind this chunk: all of their text has come. None where that is not so, or the engine cannot tell. `logprobs`: of
-    the tokens whose text this is, if they were asked for and the engine has them.
+    the tokens whose text begins in this piece, in order and without a gap, if they were asked for and the engine has
+    them. Tokens that only show their text together are told as one; those without text, as the end of text, not.
     """
 
     text: str
@@ -144,9 +145,10 @@ class Engine(Protocol):
 
     `model` is the name clients see; `context_window` is in tokens, 0 when unknown; `opening_tokens`: how many of them
     the engine itself writes before every prompt; `steers`: it takes up `written` tokens again and rules `excluded`
-    ones out; `capacity`: generations at once that suit it. A generation ends by itself, or when the consumer closes the
-    iterator (`aclose()`), which must stop the engine's work at once. Failures raise `service.errors.EngineError` or
-    `EngineUnavailableError`; a prompt the engine finds too long raises `ContextLengthError`.
+    ones out; `tells_logprobs`: its chunks have them where they are asked for; `capacity`: generations at once that
+    suit it. A generation ends by itself, or when the consumer closes the iterator (`aclose()`), which must stop the
+    engine's work at once. Failures raise `service.errors.EngineError` or `EngineUnavailableError`; a prompt the engine
+    finds too long raises `ContextLengthError`.
     """
 
     name: str
@@ -156,6 +158,7 @@ class Engine(Protocol):
     fill_in_the_middle: FillInTheMiddle | None
     native_suffix: bool
     steers: bool
+    tells_logprobs: bool
     capacity: int
 
     @property

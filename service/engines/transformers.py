@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from service.engines.decoder import Decoder
 from service.engines.detokenizer import Detokenizer
@@ -18,6 +18,7 @@ from service.engines.processors import physical_cores
 from service.engines.protocol import Chunk
 from service.engines.spellings import control_names, cut, spellings
 from service.engines.stops import StopFilter
+from service.engines.telling import Telling
 from service.engines.weights import packaged_weights
 from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError, SetupError
@@ -55,6 +56,7 @@ class TransformersEngine:
     native_suffix = False
     steers = True
     capacity = 1
+    tells_logprobs = True
 
     def __init__(
         self,
@@ -221,24 +223,26 @@ def _chunks(
         return
     detokenizer = Detokenizer(lambda ids: _text(loaded, ids), tokens)
     stops = StopFilter(sampling.stop)
+    telling = Telling(asked=sampling.logprobs is not None)
     pending = 0
     since: list[int] = []
     drawing = loaded.decoder.draw(tokens, sampling, prompt.cache_key, cancelled, prompt.excluded)
-    for drawn, token in enumerate(drawing, 1):
+    for drawn, (token, logprob) in enumerate(drawing, 1):
         pending += 1
         since.append(token)
         ended = token in loaded.ends
-        text = stops.feed("" if ended else detokenizer.feed(token))
+        text = stops.feed(telling.feed("" if ended else detokenizer.feed(token), 0.0 if ended else logprob))
         finished = ended or drawn >= sampling.max_tokens
         if finished and not stops.stopped:
-            text += stops.feed(detokenizer.flush())
+            text += stops.feed(telling.feed(detokenizer.flush()))
             text += stops.flush()
         if finished or stops.stopped:
-            yield Chunk(text, pending, "stop" if ended or stops.stopped else "length", len(tokens))
+            reason: Literal["stop", "length"] = "stop" if ended or stops.stopped else "length"
+            yield Chunk(text, pending, reason, len(tokens), logprobs=telling.take(text))
             return
         if text:
             whole = detokenizer.whole and stops.whole
-            yield Chunk(text, pending, drawn=tuple(since) if whole else None)
+            yield Chunk(text, pending, drawn=tuple(since) if whole else None, logprobs=telling.take(text))
             pending = 0
             since = [] if whole else since
 

@@ -43,6 +43,7 @@ class VllmEngine:
     name = "vllm"
     native_suffix = False
     steers = True
+    tells_logprobs = True
     # What vLLM schedules at once by default (`--max-num-seqs`).
     capacity = 256
 

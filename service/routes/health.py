@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 
 from guard.errors import GuardError
 from service.errors import ServiceError
+from service.routes import examples
 from service.schemas import PartState, Readiness
 
 if TYPE_CHECKING:
@@ -28,16 +29,23 @@ if TYPE_CHECKING:
 READY_TIMEOUT = 5.0
 
 log = structlog.get_logger(__name__)
-router = APIRouter()
+router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=examples.of({"alive": examples.ALIVE}))
 async def health() -> dict[str, str]:
     """The process is up and its event loop turns."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=None)
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={
+        **examples.of({"ready": examples.READY}),
+        503: {"model": Readiness, **examples.of({"not ready": examples.NOT_READY}, 503)[503]},
+    },
+)
 async def readiness(request: Request) -> JSONResponse:
     """200 when a completion could be given now, 503 with the parts that fail when not."""
     states = await part_states(cast("Services", request.app.state.services))

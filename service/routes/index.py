@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import structlog
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations at run time
 
 from service.accounts import Caller, Scope
@@ -26,6 +26,7 @@ from service.index_schemas import (
     RemovalBody,
     RemovalReply,
 )
+from service.routes import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 DOCUMENTS = "/v1/index/documents"
 BATCH_TYPE = "application/octet-stream"
+BATCH = {
+    "required": True,
+    "content": {BATCH_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+}
 WORKERS = 4
 """Requests that work on the index at a time: checks need threads too, and the store's time more."""
 
@@ -42,10 +47,10 @@ Indexer = Annotated[Caller, Depends(requires(Scope.INDEX))]
 Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
-router = APIRouter()
+router = APIRouter(tags=["index"])
 
 
-@router.get("/v1/index/stamp")
+@router.get("/v1/index/stamp", responses=examples.of({"stamp": examples.STAMP}))
 async def show_stamp(request: Request, caller: Indexer) -> IndexStamp:
     """Whose documents a client may send, and what they must be made with."""
     stamp = await _working(request, caller, lambda documents: documents.stamp())
@@ -59,7 +64,7 @@ async def show_stamp(request: Request, caller: Indexer) -> IndexStamp:
     )
 
 
-@router.get("/v1/index/stats")
+@router.get("/v1/index/stats", responses=examples.of({"own numbers": examples.STATISTICS}))
 async def show_statistics(request: Request, caller: Indexer) -> OwnStatistics:
     """How much the index holds of the caller's organization."""
     numbers = await _working(request, caller, lambda documents: documents.statistics(caller.org))
@@ -72,7 +77,7 @@ async def show_statistics(request: Request, caller: Indexer) -> OwnStatistics:
     )
 
 
-@router.get(DOCUMENTS)
+@router.get(DOCUMENTS, responses=examples.of({"a page": examples.PAGE}))
 async def list_documents(
     request: Request, caller: Indexer, cursor: Annotated[int, Query(ge=0, lt=2**64)] = 0
 ) -> DocumentPage:
@@ -81,7 +86,7 @@ async def list_documents(
     return DocumentPage(documents={path: content.hex() for path, content in page.items()}, next=following or None)
 
 
-@router.put(DOCUMENTS)
+@router.put(DOCUMENTS, responses=examples.of({"written": examples.PUT}), openapi_extra={"requestBody": BATCH})
 async def put_documents(request: Request, caller: Indexer) -> PutReply:
     """Add or replace the documents of a batch (guard.wire), each whole or not at all."""
     if request.headers.get("content-type") != BATCH_TYPE:
@@ -93,8 +98,10 @@ async def put_documents(request: Request, caller: Indexer) -> PutReply:
     return PutReply(written=written, unchanged=unchanged)
 
 
-@router.delete(DOCUMENTS)
-async def remove_documents(request: Request, body: RemovalBody, caller: Indexer) -> RemovalReply:
+@router.delete(DOCUMENTS, responses=examples.of({"removed": examples.REMOVED}))
+async def remove_documents(
+    request: Request, body: Annotated[RemovalBody, Body(openapi_examples=examples.REMOVALS)], caller: Indexer
+) -> RemovalReply:
     """Withdraw documents by path or by what their paths begin with. The guard forgets them at once."""
     paths, prefix = body.paths, body.prefix
     if paths is not None:
@@ -105,8 +112,10 @@ async def remove_documents(request: Request, body: RemovalBody, caller: Indexer)
     return RemovalReply(removed=removed)
 
 
-@router.put("/v1/index/expiry")
-async def set_expiry(request: Request, body: ExpiryBody, caller: Indexer) -> ExpiryReply:
+@router.put("/v1/index/expiry", responses=examples.of({"expiry": examples.EXPIRY}))
+async def set_expiry(
+    request: Request, body: Annotated[ExpiryBody, Body(openapi_examples=examples.LIVES)], caller: Indexer
+) -> ExpiryReply:
     """Let all of the caller's documents count for so long, and then no more."""
     expires = await _working(request, caller, lambda documents: documents.expire(caller.org, body.ttl))
     log.info("expiry set", expires=expires)

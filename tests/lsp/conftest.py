@@ -18,9 +18,10 @@ from pygls.lsp.client import LanguageClient
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations at run time
 from starlette.responses import JSONResponse, Response
 
+from service.completion_schemas import ChoiceBody, CompletionReply
 from service.routes.connection import while_connected
 from service.routes.failures import failure
-from service.schemas import ChoiceBody, Citation, CompletionReply, ContentFilterResults, ErrorDetail, ProtectedMaterial
+from service.schemas import Citation, ContentFilterResults, ErrorDetail, ProtectedMaterial
 from service.server import claim_port
 
 if TYPE_CHECKING:

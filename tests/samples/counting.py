@@ -31,6 +31,7 @@ class CountingEngine:
     fill_in_the_middle: FillInTheMiddle | None = None
     native_suffix: bool = False
     steers: bool = False
+    tells_logprobs: bool = False
     counts: bool = True
     asked: list[str] = field(default_factory=list)
 

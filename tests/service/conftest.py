@@ -21,7 +21,7 @@ from guard.types import Action, Decision, Match, MatchKind, Owner
 from guard.watch import Caution, Hold
 from service.accounts import Accounts, Scope
 from service.app import create_app
-from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling
+from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling, TokenLogprobs
 from service.errors import EngineError
 from service.parts import Services
 from service.server import claim_port, configured
@@ -56,6 +56,7 @@ class ScriptedEngine:
     native_suffix: bool = True
     steers: bool = False
     capacity: int = 256
+    tells_logprobs: bool = True
     texts: list[str] = field(default_factory=lambda: ["return 1\n"])
     piece: int = 4
     finish_reason: Literal["stop", "length"] = "length"
@@ -103,7 +104,11 @@ class ScriptedEngine:
         try:
             for start in range(0, len(text), self.piece):
                 drawn += 1
-                yield Chunk(text[start : start + self.piece], tokens=1, drawn=(drawn,) if self.steers else None)
+                piece = text[start : start + self.piece]
+                # Alternatives are what nobody may see, whoever asked for them.
+                token = TokenLogprobs(piece, -drawn / 8, ((piece, -drawn / 8), ("UNSEEN", -9.0)))
+                told = (token,) if sampling.logprobs is not None else ()
+                yield Chunk(piece, tokens=1, drawn=(drawn,) if self.steers else None, logprobs=told)
                 await asyncio.sleep(0)
             while self.stuck and not self.go_on.is_set():  # noqa: ASYNC110 - set by another thread
                 await asyncio.sleep(0.005)

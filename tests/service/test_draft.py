@@ -25,6 +25,24 @@ def test_a_draft_is_what_came() -> None:
     assert [end for end, _ in draft.logprobs] == [1, 3, 5]
 
 
+def test_tokens_that_reach_beyond_their_chunk_are_placed_where_they_end() -> None:
+    draft = Draft()
+    draft.add(Chunk("on", logprobs=(TokenLogprobs("one", -1.0),)))
+    draft.add(Chunk("e two", logprobs=(TokenLogprobs(" two", -2.0),)))
+    assert [end for end, _ in draft.logprobs] == [3, 7]
+    assert [[token.text for token in draft.told(characters)] for characters in (0, 3, 4, 7, 8)] == [
+        [], [], ["one"], ["one"], ["one", " two"],
+    ]  # fmt: skip
+
+
+def test_a_token_after_text_that_nothing_is_told_of_is_placed_behind_it() -> None:
+    draft = Draft()
+    draft.add(Chunk("unknown"))
+    draft.add(Chunk(" x", logprobs=(TokenLogprobs(" x", -1.0),)))
+    assert draft.told(7) == ()
+    assert [end for end, _ in draft.logprobs] == [9]
+
+
 def test_it_is_taken_up_again_before_the_word_that_led_astray() -> None:
     draft = draft_of("a", "\n", "    ", "leak", "ing")
     resumption = draft.resumed(2, 0)

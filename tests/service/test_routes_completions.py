@@ -5,7 +5,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 import pytest
 
 from guard.errors import StoreUnavailableError
@@ -22,9 +21,13 @@ CITATION = {
     }
 }
 
+JSON = {"Content-Type": "application/json"}
+
 
 def post(world: SimpleNamespace, **body: object) -> httpx.Response:
-    reply: httpx.Response = world.client.post("/v1/completions", json={"prompt": "def f():\n", **body})
+    # The client's own encoder cannot write half a character.
+    content = json.dumps({"prompt": "def f():\n", **body})
+    reply: httpx.Response = world.client.post("/v1/completions", content=content, headers=JSON)
     return reply
 
 
@@ -168,7 +171,12 @@ def test_suffix_reaches_the_engine(world: SimpleNamespace) -> None:
         ({"stop": ["a", 1]}, "stop", "a string or a list"),
         ({"seed": "x"}, "seed", "integer"),
         ({"seed": 2**64}, "seed", ""),
-        ({"logprobs": 1}, "logprobs", "leave the field out"),
+        ({"logprobs": 6}, "logprobs", "less than or equal to 5"),
+        ({"logprobs": -1}, "logprobs", "greater than or equal to 0"),
+        ({"logprobs": 0, "echo": True}, "logprobs", "trained on it"),
+        ({"best_of": 2}, "best_of", "is not n"),
+        ({"n": 10**30}, "n", "less than or equal to 8"),
+        ({"suffix": "\ud800"}, "suffix", "surrogate"),
         ({"stream_options": {"include_usage": True}}, "stream_options", "stream"),
     ],
 )
@@ -200,31 +208,6 @@ def test_faulty_value_is_not_repeated(world: SimpleNamespace) -> None:
     reply = post(world, prompt={"text": "MARKER"}, stop={"MARKER": 1})
     assert reply.status_code == 400
     assert "MARKER" not in reply.text
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (b"{", "application/json"),
-        (b"", "application/json"),
-        (b"\xff\xfe", "application/json"),
-        (b"[" * 100_000, "application/json"),
-        (b'{"n": ' + b"9" * 5000 + b"}", "application/json"),
-        (b'["prompt"]', "application/json"),
-        (b'{"prompt": "\\ud800"}', "application/json"),
-        (b'{"prompt": "x", "temperature": NaN}', "application/json"),
-        (b'{"prompt": "x"}', "application/x-www-form-urlencoded"),
-        (b'{"prompt": "x"}', ""),
-    ],
-)
-def test_body_that_is_no_request(world: SimpleNamespace, content: bytes, kind: str) -> None:
-    headers = {"Content-Type": kind} if kind else {}
-    reply = world.client.post("/v1/completions", content=content, headers=headers)
-    assert reply.status_code == 400
-    error = reply.json()["error"]
-    assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_request")
-    if "json" not in kind:
-        assert "Content-Type: application/json" in error["message"]
 
 
 FAILURES = pytest.mark.parametrize(
@@ -301,18 +284,3 @@ def test_client_that_leaves_a_stream_stops_the_engine_and_what_had_left_is_on_re
         time.sleep(0.01)
     assert entry.record.disposition == "interrupted"
     assert entry.record.released_characters >= len(arrived) > 0
-
-
-def test_openai_client(world: SimpleNamespace) -> None:
-    world.engine.texts = ["a\nCITED\n"]
-    with openai.OpenAI(base_url=f"{world.url}/v1", api_key=world.secret, max_retries=0) as client:
-        whole = client.completions.create(model="scripted-1", prompt="x", suffix="y", stop=["z"])
-        assert whole.choices[0].text == "a\nCITED\n"
-        assert (whole.choices[0].model_extra or {})["content_filter_results"] == CITATION
-        stream = client.completions.create(model="scripted-1", prompt="x", stream=True)
-        assert "".join(chunk.choices[0].text for chunk in stream) == "a\nCITED\n"
-        raw = client.completions.with_raw_response.create(model="scripted-1", prompt="x")
-        assert raw.headers["X-Cleanroom-Decision"].startswith("dec_")
-        assert [model.id for model in client.models.list()] == ["scripted-1"]
-        with pytest.raises(openai.BadRequestError, match="max_tokens"):
-            client.completions.create(model="scripted-1", prompt="x", max_tokens=9999)

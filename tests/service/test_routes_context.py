@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.schemas import FILES_LIMIT
+from service.request_fields import FILES_LIMIT
 
 if TYPE_CHECKING:
     from types import SimpleNamespace

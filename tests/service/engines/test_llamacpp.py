@@ -64,6 +64,37 @@ def test_a_generation_streams_and_counts(engine: LlamaCppEngine, runner: asyncio
     assert runner.run(engine.count_tokens(text_of(chunks))) == 12
 
 
+@pytest.mark.parametrize("stop", [(), ("n -",), ("zzz", "\n")])
+def test_log_probabilities_are_of_the_text(
+    engine: LlamaCppEngine, runner: asyncio.Runner, stop: tuple[str, ...]
+) -> None:
+    """Of the likeliest token at temperature 0, and of what a stop string held back with what followed it."""
+    sampling = Sampling(max_tokens=12, stop=stop, logprobs=0)
+    chunks = runner.run(collect(engine.generate(EnginePrompt.plain(FIBONACCI), sampling)))
+    told = [token for chunk in chunks for token in chunk.logprobs]
+    text = "".join(token.text for token in told)
+    assert text_of(chunks).startswith(text)
+    assert len(text) > 0
+    if not stop:
+        assert (text, len(told)) == (text_of(chunks), 12)
+    assert all(-20 < token.logprob <= 0 for token in told)
+    assert all(not token.likeliest for token in told)
+
+
+def test_log_probabilities_come_where_they_are_asked_for(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    chunks = runner.run(collect(engine.generate(EnginePrompt.plain(FIBONACCI), Sampling(max_tokens=4))))
+    assert not any(chunk.logprobs for chunk in chunks)
+
+
+def test_characters_of_several_tokens_are_told_as_one(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
+    prompt = EnginePrompt.plain("\N{SNOWMAN} \N{SNOWMAN} \N{SNOWMAN} \N{SNOWMAN} ")
+    chunks = runner.run(collect(engine.generate(prompt, Sampling(max_tokens=9, logprobs=0))))
+    assert "\N{SNOWMAN}" in text_of(chunks)
+    told = "".join(token.text for chunk in chunks for token in chunk.logprobs)
+    assert text_of(chunks).startswith(told)
+    assert "\N{SNOWMAN}" in told
+
+
 def test_greedy_and_seeded_draws_repeat(engine: LlamaCppEngine, runner: asyncio.Runner) -> None:
     def draw(**how: Any) -> str:  # noqa: ANN401 - fields of Sampling
         return text_of(runner.run(collect(engine.generate(prompt, Sampling(max_tokens=16, **how)))))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from contextlib import aclosing
 from dataclasses import replace
@@ -94,6 +95,25 @@ class TestLoaded:
         assert text_of(draw(temperature=2.0, seed=7)) == text_of(draw(temperature=2.0, seed=7))
         assert len({text_of(draw(temperature=2.0, seed=seed)) for seed in range(6)}) > 1
         assert text_of(draw(temperature=2.0, top_p=1e-6, seed=1)) == text_of(draw())
+
+    def test_log_probabilities_are_of_the_text(self, engine: TransformersEngine, runner: asyncio.Runner) -> None:
+        def ask(prompt: EnginePrompt = PROMPT, **how: Any) -> list[Chunk]:  # noqa: ANN401 - fields of Sampling
+            return runner.run(collect(engine.generate(prompt, Sampling(max_tokens=6, **how))))
+
+        chunks = ask(logprobs=0)
+        told = [token for chunk in chunks for token in chunk.logprobs]
+        assert "".join(token.text for token in told) == text_of(chunks)
+        assert all(token.logprob <= 0 and not token.likeliest for token in told)
+        # The likeliest of a vocabulary has at least an even share of it.
+        assert told[0].logprob >= -math.log(len(WORDS) + len(FAMILY) + 2)
+        # At another temperature the model's own probabilities are the same.
+        assert ask(logprobs=0, temperature=2.0, top_p=1e-6, seed=1)[0].logprobs == chunks[0].logprobs
+        # Tokens that are ruled out leave their share to the others: here, to the only one.
+        first = chunks[0].drawn
+        assert first is not None
+        others = frozenset(range(len(WORDS) + len(FAMILY) + 2)).difference(first)
+        assert ask(replace(PROMPT, excluded=others), logprobs=0)[0].logprobs[0].logprob == 0
+        assert not any(chunk.logprobs for chunk in ask())
 
     def test_what_is_cached_changes_no_answer(
         self, engine: TransformersEngine, runner: asyncio.Runner, folder: Path, tmp_path: Path
