@@ -124,3 +124,32 @@ def test_nothing_unchecked_leaves(impatient: Served, leak: str, name: str, phase
         time.sleep(0.05)
     assert again.text.startswith("def double(value):\n    return 2 * value")
     assert not leaked_lines(leak, again.text)
+
+
+PARTS = {
+    # Quotas are counted in the same store, and asked about first.
+    "store stopped": ("index", "limits_unavailable"),
+    "store empty": ("index", "guard_unavailable"),
+    "store of another schema": ("index", "guard_unavailable"),
+    "store of another key": ("index", "guard_unavailable"),
+    "ledger locked": ("ledger", "guard_unavailable"),
+    "engine dead": ("engine", "engine_failed"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_answer_and_readyz_tell_which_part_it_is(impatient: Served, leak: str, name: str) -> None:
+    part, code = PARTS[name]
+    headers = {"Authorization": f"Bearer {impatient.home.keys[OWNER]}"}
+    impatient.upstream.text = "answer_marker = 41 + 1\n"
+    with httpx.Client(base_url=impatient.url, headers=headers, timeout=PATIENCE) as client, FAULTS[name](impatient):
+        for stream in (False, True):
+            refused = client.post("/v1/completions", json={"prompt": "# question\n", "stream": stream})
+            assert refused.status_code in {502, 503}
+            assert refused.json()["error"]["code"] == code
+            assert "marker" not in refused.text
+        ready = client.get("/readyz")
+    assert leak
+    if part != "engine":  # that one still lists its models
+        assert ready.status_code == 503
+        assert not ready.json()["parts"][part]["ready"]
