@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from limits import RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from service.accounts import Caller, Quota
     from service.limit_store import LimitStore
 
+
+log = structlog.get_logger(__name__)
 
 SECOND = 1000
 """In milliseconds."""
@@ -38,6 +41,14 @@ class Tokens(RateLimitItemPerDay):
     def key_for(self, *identifiers: bytes | str | float) -> str:
         """As for requests."""
         return "/".join(["tokens", *map(str, identifiers)])
+
+
+class Leaks(RateLimitItemPerDay):
+    """Generations that were blocked for private code, in the 24 hours from the first: one number a key."""
+
+    def key_for(self, *identifiers: bytes | str | float) -> str:
+        """As for requests."""
+        return "/".join(["leaks", *map(str, identifiers)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +88,11 @@ class Limits:
     Every method raises LimitsUnavailableError when the store does not answer: then nothing is generated.
     """
 
-    def __init__(self, store: LimitStore, defaults: Quota) -> None:
+    def __init__(self, store: LimitStore, defaults: Quota, leaks_per_day: int = 0) -> None:
+        """`leaks_per_day`: after so many blocks for private code a key has used its day; 0: any number."""
         self._store = store
         self._defaults = defaults
+        self._leaks = Leaks(leaks_per_day) if leaks_per_day else None
         self._requests = MovingWindowRateLimiter(store.storage)
         self._tokens = FixedWindowRateLimiter(store.storage)
 
@@ -95,6 +108,10 @@ class Limits:
         """Count a request of `caller`, unless it has none left or no tokens; a refused one is not counted."""
         requests, tokens = self._items(caller)
         async with self._store.refusing():
+            if self._leaks is not None:
+                window = await self._tokens.get_window_stats(self._leaks, caller.key_id)
+                if window.remaining <= 0:
+                    return Standing(refusal=_used_up(caller, max(window.reset_time - time.time(), 0)))
             left = await self._left(caller, tokens) if tokens else None
             if left is not None and left.remaining <= 0:
                 message = (
@@ -129,6 +146,20 @@ class Limits:
             async with self._store.refusing():
                 await self._tokens.hit(item, caller.key_id, cost=tokens)
 
+    async def leaked(self, caller: Caller) -> None:
+        """Count a generation for `caller` that was blocked for private code.
+
+        Each tells whoever asks that the code is in the index, if it is noticed: what a key can find out in a day is
+        bounded. Honest keys come upon a few.
+        """
+        if self._leaks is None:
+            return
+        async with self._store.refusing():
+            await self._tokens.hit(self._leaks, caller.key_id)
+            window = await self._tokens.get_window_stats(self._leaks, caller.key_id)
+        if window.remaining <= 0:
+            log.warning("leaks of the day are used up", key=caller.key_id, org=caller.org, leaks=self._leaks.amount)
+
     async def _left(self, caller: Caller, tokens: Tokens) -> Allowance:
         window = await self._tokens.get_window_stats(tokens, caller.key_id)
         return Allowance(tokens.amount, window.remaining, max(window.reset_time - time.time(), 0))
@@ -139,6 +170,15 @@ class Limits:
         requests = defaults.requests_per_minute if own.requests_per_minute is None else own.requests_per_minute
         tokens = defaults.tokens_per_day if own.tokens_per_day is None else own.tokens_per_day
         return Requests(requests) if requests else None, Tokens(tokens) if tokens else None
+
+
+def _used_up(caller: Caller, reset: float) -> QuotaError:
+    """The words of a quota of tokens, without their number: what it was that is used up is not told."""
+    message = (
+        f"key {caller.key_id} has used its quota of the day: try again in {duration(reset)}, or ask your administrator "
+        f"(`cleanroom key limit {caller.key_id}`)"
+    )
+    return QuotaError(message, retry_after=reset)
 
 
 def duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ from anyio import to_thread
 from guard.check import GuardQuery
 from guard.errors import RefusalError
 from guard.ledger import LedgerRecord
+from guard.types import Action, OwnerKind
 from guard.watch import EARLY, LATE
 from service.admission import admission_for
 from service.completion import Choice, Completion, Finished, Piece
@@ -32,6 +33,7 @@ from service.writing import Writing
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from guard.types import Decision
     from service.completion import CompletionRequest, FinishReason
     from service.draft import Draft
     from service.engines.protocol import EnginePrompt, Sampling
@@ -152,6 +154,8 @@ class Pipeline:
                     raise
                 place.free()
                 await self._record(request, index, writing, replace(released, decision=first.decision))
+                if self._limits is not None and _leaks(first.decision):
+                    await self._limits.leaked(caller)
                 choice = await self._choice(request, index, writing.draft, prompt, released)
         if outlet is not None:
             outlet.finished(released.text)
@@ -234,6 +238,13 @@ class Pipeline:
             ms=round(seconds * 1000, 1),
             guard_ms=round(released.decision.guard_ms, 3),
         )
+
+
+def _leaks(decision: Decision) -> bool:
+    """Whether private code is among what was blocked."""
+    return any(
+        match.action is Action.BLOCK and match.owner.kind is OwnerKind.ORGANIZATION for match in decision.matches
+    )
 
 
 def _varied(sampling: Sampling, number: int) -> Sampling:

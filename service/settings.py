@@ -158,6 +158,13 @@ class Settings(BaseSettings):
     tokens_per_day: int = Field(
         2_000_000, ge=0, le=10**12, description="Tokens, as `usage` counts them, that a key may use a day; 0: any."
     )
+    leaks_per_day: int = Field(
+        200,
+        ge=0,
+        le=10**9,
+        description="Generations blocked for other organizations' code after which a key is refused for the day; "
+        "0: any number.",
+    )
     stream_release: Literal["early", "late", "whole"] = Field(
         "late",
         description="When text of a stream may leave: `early`, at once unless it begins to look like a copy; `late`, "

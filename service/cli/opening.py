@@ -106,7 +106,8 @@ def limits_of(settings: Settings) -> Limits:
     """The quotas of the settings, counted in their store."""
     prepare_home(settings)
     store = open_limit_store(settings.limits_url or settings.redis_url, settings.home, timeout=settings.check_timeout)
-    return Limits(store, Quota(settings.requests_per_minute, settings.tokens_per_day))
+    quota = Quota(settings.requests_per_minute, settings.tokens_per_day)
+    return Limits(store, quota, settings.leaks_per_day)
 
 
 def engine_of(settings: Settings) -> Engine:

@@ -133,6 +133,28 @@ def test_requests_of_a_minute(limited: Callable[..., Any], accounts: Accounts, s
         assert post(url, other).status_code == 200
 
 
+def test_leaks_of_a_day(
+    make_services: Callable[..., Services],
+    running: Callable[..., Any],
+    accounts: Accounts,
+    engine: ScriptedEngine,
+    secret: str,
+    embedded: Path,
+) -> None:
+    other = accounts.create_key("acme", frozenset({Scope.COMPLETE}))[1]
+    limits = Limits(open_limit_store(None, embedded, timeout=PATIENCE), Quota(0, 0), leaks_per_day=3)
+    with running(replace(make_services(), limits=limits)) as url:
+        engine.texts = ["a\nPRIVATE\n", "b\n", "DENIED\n"]  # of these, the first tells of somebody's private code
+        assert [post(url, secret, stream=stream).status_code for stream in (True, False) * 3] == [200] * 6
+        assert [post(url, secret).status_code for _ in range(2)] == [200, 429]
+        refused = post(url, secret, stream=True)
+        assert refused.status_code == 429
+        assert refused.json()["error"]["code"] == "insufficient_quota"
+        assert "leak" not in refused.text
+        assert 86_000 < int(refused.headers["Retry-After"]) <= 86_400
+        assert post(url, other).status_code == 200
+
+
 def test_tokens_of_a_day(limited: Callable[..., Any], engine: ScriptedEngine, secret: str, embedded: Path) -> None:
     with limited(Quota(0, 10)) as url:
         reply = post(url, secret)
