@@ -10,7 +10,7 @@ import pytest
 from samples.code import SAMPLES, UNRELATED
 from samples.indexed import ACME, KEY, Indexed, allows, in_every_language
 
-from guard.check import Guard, GuardQuery, _names, _split
+from guard.check import Guard, GuardQuery, _names, _split, _tail
 from guard.digest import Digester
 from guard.hits import Hits
 from guard.index import Index
@@ -132,3 +132,19 @@ def test_a_copy_in_comments_is_found_behind_code(indexed: Indexed) -> None:
     match = indexed.check(f"int before(void) {{ return 1; }}\n{remarks}", language="c").matches[0]
     assert match.document == "src/c"
     assert match.start > 0
+
+
+@pytest.mark.parametrize(
+    ("prefix", "tail"),
+    [
+        ("ab = cd\n", "ab = cd\n"),
+        ("x\nab = cd\n", "ab = cd\n"),
+        ("xyz = 1\nb = 2\n", "b = 2\n"),
+        # Whole lines would leave less than half of what fits.
+        ("abcdefghijklm\n", "ghijklm\n"),
+        ("abcdefghijklmn", "ghijklmn"),
+        ("abcdefghijkl\ny\n", "hijkl\ny\n"),
+    ],
+)
+def test_of_a_long_prompt_the_last_lines_are_read_or_its_last_characters(prefix: str, tail: str) -> None:
+    assert _tail(prefix, 8) == tail
