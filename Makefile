@@ -77,6 +77,11 @@ bench-check: bench  ## Exit 1 when a bar of a benchmark does not hold.
 bench-engines: $(STAMP)
 	$(BIN)/python benchmarks/engines.py
 
+bench-steering: $(STAMP)  ## Needs the extra transformers, and trains a small model for some minutes.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[transformers]'
+	mkdir -p .bench
+	$(BIN)/python benchmarks/steering.py | tee .bench/steering.out
+
 docs: $(STAMP)  ## Hold the documentation to the code.
 	$(BIN)/python -m pytest -q tests/docs tests/service/test_settings.py
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from service.outlet import Outlet
     from service.parts import Checker
 
-STEERS = 3
+STEERS = 5
 """Times that a generation is taken up again before the leak."""
 
 log = structlog.get_logger(__name__)

@@ -13,6 +13,7 @@ from service.completion import Completion, CompletionRequest, Finished, Piece
 from service.engines.protocol import Sampling
 from service.errors import EngineError, EngineTimeoutError, GuardUnavailableError
 from service.pipeline import Pipeline
+from service.writing import STEERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,12 +157,12 @@ def test_a_leak_is_steered_away_from(parts: SimpleNamespace) -> None:
 @pytest.mark.parametrize("failure", ["leaks on", "fails"])
 def test_what_cannot_be_steered_is_trimmed(parts: SimpleNamespace, failure: str) -> None:
     parts.engine.steers, parts.engine.piece = True, 2
-    parts.engine.texts = ["a\nPRIVATE\n", *["PRIVATE\n"] * 3]
+    parts.engine.texts = ["a\nPRIVATE\n", *["PRIVATE\n"] * STEERS]
     if failure == "fails":
         parts.engine.fails_from = 1
     (choice,) = complete(parts.services, ask()).choices
     assert (choice.text, choice.finish_reason) == ("a", "stop")
-    assert len(parts.engine.asked) == (4 if failure == "leaks on" else 2)
+    assert len(parts.engine.asked) == (1 + STEERS if failure == "leaks on" else 2)
     (entry,) = records(parts.services)
     assert entry.record.disposition == "trimmed"
 
