@@ -102,16 +102,20 @@ class EngineTimeoutError(EngineError):
     public = "the model did not finish in time: ask for fewer tokens, or retry"
 
 
-class RateLimitError(ServiceError):
+class TurnedAwayError(ServiceError):
+    """Nothing is broken, but not now: in `retry_after` seconds it is worth another try."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimitError(TurnedAwayError):
     """A key has asked as often as it may for now."""
 
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
-
-    def __init__(self, message: str, *, retry_after: float) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class QuotaError(RateLimitError):
@@ -126,15 +130,11 @@ class QueueFullError(RateLimitError):
     code = "queue_full"
 
 
-class OverloadedError(ServiceError):
+class OverloadedError(TurnedAwayError):
     """More is asked of the engine, by all organizations together, than may wait for it."""
 
     status = 503
     code = "overloaded"
-
-    def __init__(self, message: str, *, retry_after: float) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class DeadlineUnmetError(OverloadedError):
