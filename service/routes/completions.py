@@ -57,7 +57,6 @@ class CompletionShape:
         self._echoes = [prompt if body.echo else "" for prompt in body.prompt for _ in range(body.n)]
         self._with_usage = body.stream_options is not None and body.stream_options.include_usage
         self._with_logprobs = body.logprobs is not None
-        self._sent: defaultdict[int, int] = defaultdict(int)
         self._told: defaultdict[int, list[TokenLogprobs]] = defaultdict(list)
 
     def whole(self, completion: Completion) -> object:
@@ -76,13 +75,11 @@ class CompletionShape:
 
     def piece(self, piece: Piece) -> Iterator[CompletionReply]:
         """Text, and the tokens that are told with it."""
-        self._sent[piece.index] += len(piece.text)
         logprobs = self._logprobs(piece.index, piece.logprobs)
         yield self._chunk([ChoiceBody(index=piece.index, text=piece.text, logprobs=logprobs)])
 
-    def finished(self, item: Finished) -> Iterator[CompletionReply]:
+    def finished(self, item: Finished, rest: str) -> Iterator[CompletionReply]:
         """The rest of the text, line by line unless tokens are told; then how it ended."""
-        rest = item.choice.text[self._sent[item.index] :]
         logprobs = self._logprobs(item.index, item.choice.logprobs[len(self._told[item.index]) :])
         for line in [rest] if logprobs and logprobs.tokens else rest.splitlines(keepends=True):
             yield self._chunk([ChoiceBody(index=item.index, text=line, logprobs=logprobs)])

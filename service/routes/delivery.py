@@ -5,6 +5,7 @@ Knows no engine and no guard: every character of generated text comes out of `Pi
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol, cast
@@ -13,7 +14,7 @@ import structlog
 from fastapi import Depends
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from service.completion import Finished, Piece
+from service.completion import Piece
 from service.deadlines import requested_deadline
 from service.errors import ServiceError
 from service.routes.connection import each_while_connected, while_connected
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from service.accounts import Caller
-    from service.completion import Choice, Completion, CompletionRequest
+    from service.completion import Choice, Completion, CompletionRequest, Finished
     from service.parts import Services
     from service.pipeline import Pipeline
 
@@ -54,8 +55,8 @@ class Shape(Protocol):
     def piece(self, piece: Piece) -> Iterable[BaseModel]:
         """Events of a piece of text."""
 
-    def finished(self, item: Finished) -> Iterable[BaseModel]:
-        """Events of the rest of a choice, and of its end."""
+    def finished(self, item: Finished, rest: str) -> Iterable[BaseModel]:
+        """Events of the `rest` of a choice's text, which no piece had, and of its end."""
 
     def closing(self, completion: Completion) -> Iterable[BaseModel]:
         """Events after the last choice has ended."""
@@ -99,6 +100,7 @@ class _Stream:
 async def _events(stream: _Stream, shape: Shape) -> AsyncIterator[str]:
     """Server-sent events: text as it leaves, then how each choice ended. A failure is the last event."""
     choices: dict[int, Choice] = {}
+    sent: defaultdict[int, int] = defaultdict(int)
     expected = len(stream.order.decision_ids)
     async with aclosing(stream.rest) as rest:
         try:
@@ -106,10 +108,14 @@ async def _events(stream: _Stream, shape: Shape) -> AsyncIterator[str]:
                 yield event(body)
             item: Piece | Finished | None = stream.first
             while item is not None:
-                for body in shape.piece(item) if isinstance(item, Piece) else shape.finished(item):
-                    yield event(body)
-                if isinstance(item, Finished):
+                if isinstance(item, Piece):
+                    sent[item.index] += len(item.text)
+                    bodies = shape.piece(item)
+                else:
                     choices[item.index] = item.choice
+                    bodies = shape.finished(item, item.choice.text[sent[item.index] :])
+                for body in bodies:
+                    yield event(body)
                 item = await anext(rest, None)
         except ServiceError as error:
             yield _error(detail_of(error))

@@ -48,7 +48,6 @@ class FimShape:
         self._id = f"cmpl-{secrets.token_hex(12)}"
         self._created = int(time.time())
         self._model = model
-        self._sent = 0
 
     def whole(self, completion: Completion) -> object:
         """The answer in one."""
@@ -70,12 +69,12 @@ class FimShape:
 
     def piece(self, piece: Piece) -> Iterator[FimChunk]:
         """Text."""
-        self._sent += len(piece.text)
         yield self._chunk(FimDelta(delta=Delta(content=piece.text)))
 
-    def finished(self, item: Finished) -> Iterator[FimChunk]:
+    def finished(self, item: Finished, rest: str) -> Iterator[FimChunk]:
         """The rest of the text, line by line."""
-        for line in item.choice.text[self._sent :].splitlines(keepends=True):
+        del item
+        for line in rest.splitlines(keepends=True):
             yield self._chunk(FimDelta(delta=Delta(content=line)))
 
     def closing(self, completion: Completion) -> Iterator[FimChunk]:

@@ -54,7 +54,6 @@ class InfillShape:
     def __init__(self, model: str, fields: Sequence[str]) -> None:
         self._model = model
         self._fields = fields
-        self._sent = 0
 
     def nothing(self) -> object:
         """The answer to a request for no tokens."""
@@ -79,12 +78,11 @@ class InfillShape:
 
     def piece(self, piece: Piece) -> Iterator[BaseModel]:
         """Text."""
-        self._sent += len(piece.text)
         yield InfillPiece(content=piece.text)
 
-    def finished(self, item: Finished) -> Iterator[BaseModel]:
+    def finished(self, item: Finished, rest: str) -> Iterator[BaseModel]:
         """The rest of the text, line by line; then how it ended."""
-        for line in item.choice.text[self._sent :].splitlines(keepends=True):
+        for line in rest.splitlines(keepends=True):
             yield InfillPiece(content=line)
         yield InfillReply.of(item.choice, self._model, "")
 
