@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 # vLLM pins torch and much else: it has an environment of its own.
 VLLM_VENV ?= .venv-vllm
 VLLM_STAMP := $(VLLM_VENV)/.installed
+# PyTorch, Flower and what comes with them: an environment of its own keeps the service's light.
+TRAINING_VENV ?= .venv-training
+TRAINING_STAMP := $(TRAINING_VENV)/.installed
 # Clients of other makers want an older openai.
 CLIENTS_VENV ?= .venv-clients
 CLIENTS_STAMP := $(CLIENTS_VENV)/.installed
@@ -19,7 +22,7 @@ FUZZED := lexer growth digest wire buckets background
 KERNELS := tokens lexing buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve test test-vllm test-clients check coverage fuzz mutate bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve test test-vllm test-training test-clients check coverage fuzz mutate bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
@@ -29,6 +32,9 @@ test: $(STAMP)  ## Run the tests against real parts.
 
 test-vllm: $(STAMP) $(VLLM_STAMP)  ## Run the tests of the engine vllm against the real one, built for CPUs.
 	CLEANROOM_TEST_VLLM=$(VLLM_VENV)/bin/vllm $(BIN)/python -m pytest -q -m vllm tests/service/engines
+
+test-training: $(TRAINING_STAMP)  ## Run the tests that train, measure and federate models.
+	$(TRAINING_VENV)/bin/python -m pytest -q -m training tests
 
 test-clients: $(CLIENTS_STAMP)  ## Drive the service with litellm, llm and mistralai.
 	$(CLIENTS_VENV)/bin/python -m pytest -q tests/service/clients
@@ -105,10 +111,17 @@ $(VLLM_STAMP):
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $(VLLM_STAMP)
 
+$(TRAINING_STAMP): pyproject.toml
+	test -x $(TRAINING_VENV)/bin/python || $(PYTHON) -m venv $(TRAINING_VENV)
+	$(TRAINING_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25'
+	$(TRAINING_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,training,federation]' 'torch==2.13.0'
+	$(TRAINING_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'dp-accounting==0.6.0'
+	touch $(TRAINING_STAMP)
+
 $(CLIENTS_STAMP): pyproject.toml
 	test -x $(CLIENTS_VENV)/bin/python || $(PYTHON) -m venv $(CLIENTS_VENV)
 	$(CLIENTS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,clients]'
 	touch $(CLIENTS_STAMP)
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) .bench .fuzz mutants .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(TRAINING_VENV) $(CLIENTS_VENV) .bench .fuzz mutants .coverage .mypy_cache .ruff_cache .pytest_cache
