@@ -27,7 +27,7 @@ from guard.policy import Viewpoint, strictest
 from guard.rarity import information, literal_information
 from guard.secret import KEY_BYTES, IndexKey
 from guard.types import Action, Decision, Match, MatchKind, OwnerKind, new_decision_id
-from guard.watch import Watch
+from guard.watch import Watch, look_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from guard.digest import Probe
     from guard.index import DocumentId, DocumentRecord, Index
     from guard.spans import Candidate
-    from guard.watch import Caution
+    from guard.watch import Caution, Hold
 
 PREFIX_CHARACTERS = 8_000
 LOOKUPS = 3
@@ -107,6 +107,14 @@ class Guard:
             language=query.language,
             caution=caution,
         )
+
+    def look(self, growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
+        """One look at each of several texts that are being written, by one round trip.
+
+        Raises:
+            RefusalError: the index cannot answer; of none of them anything more may leave.
+        """
+        return look_together(growing)
 
     def _found(
         self, probes: tuple[Probe, ...], language: str | None, view: Viewpoint, boundary: int

@@ -32,7 +32,7 @@ from guard.ledger_entry import (
 from guard.ledger_schema import PATIENCE_SECONDS, Database, ledger_table, owner_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -65,6 +65,10 @@ class Ledger:
 
     def append(self, record: LedgerRecord) -> LedgerEntry:
         """Write `record` as the chain's next entry; it is on disk when this returns."""
+        return self.append_all([record])[0]
+
+    def append_all(self, records: Sequence[LedgerRecord]) -> list[LedgerEntry]:
+        """Write `records` as the chain's next entries, all or none; they are on disk when this returns."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         if not self._appending.acquire(timeout=PATIENCE_SECONDS):
             message = (
@@ -76,7 +80,7 @@ class Ledger:
                 self._database.refusing("written"),
                 self._database.writing(max(0.05, deadline - time.monotonic())) as connection,
             ):
-                return _append(connection, record)
+                return [_append(connection, record) for record in records]
         finally:
             self._appending.release()
 

@@ -11,6 +11,7 @@ Decides nothing; knows no engine and no HTTP.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,8 @@ from guard.vocabulary import STRING
 from guard.winnowing import W
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from guard.digest import Digester, Probe
@@ -76,6 +79,15 @@ class _Open:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A window of a growing text, and the names of its runs that have not been looked up yet."""
+
+    window: str
+    probes: tuple[Probe, ...]
+    fresh: list[int]
+
+
 class Watch:
     """Follows one generation. Not for several threads at once."""
 
@@ -109,34 +121,50 @@ class Watch:
         Raises:
             RefusalError: the index cannot answer; nothing more may leave.
         """
+        return look_together([(self, text)])[0]
+
+    def reading(self, text: str) -> Reading:
+        """The window of the generation so far, and the names of its runs that were not there at the last look."""
         window = (self._prefix + text)[self._start :]
-        boundary = len(self._prefix) - self._start
         probes = self._digester.probes(window, self._language, every=True)
+        asked = (name for probe in probes for name in probe.fingerprints.names.tolist())
+        return Reading(window, probes, list(dict.fromkeys(name for name in asked if name not in self._postings)))
+
+    def lookup(self, names: NDArray[np.uint64]) -> Hits:
+        """What the index holds of these names."""
+        return self._index.lookup(names)
+
+    def weigh(self, reading: Reading, postings: Sequence[NDArray[np.uint64]], tokens: int) -> Hold:
+        """What the postings of the reading's fresh names, in an index of so many `tokens`, say of it."""
+        boundary = len(self._prefix) - self._start
+        self._postings.update(zip(reading.fresh, postings, strict=True))
+        self._tokens = tokens
         suspect = False
-        if self._ask(probes):
+        if self._foreign(postings):
             opened = []
-            for probe in probes:
+            for probe in reading.probes:
                 chains, leaks = self._weigh(probe, boundary)
                 opened += chains
                 suspect = suspect or leaks
             self._open = opened
-        self._open = [chain for chain in self._open if self._lives(chain, probes)]
-        held = min([self._newest(probes, len(window)), *(chain.start - self._start for chain in self._open)])
-        self._move(probes, held)
+        self._open = [one for one in self._open if self._lives(one, reading.probes)]
+        newest = self._newest(reading.probes, len(reading.window))
+        held = min([newest, *(one.start - self._start for one in self._open)])
+        self._move(reading.probes, held)
         return Hold(max(0, held - boundary), suspect)
 
-    def _ask(self, probes: tuple[Probe, ...]) -> bool:
-        """Look up the runs that were not there at the last look; whether the caller may not see some who hold them."""
-        asked = (name for probe in probes for name in probe.fingerprints.names.tolist())
-        names = list(dict.fromkeys(name for name in asked if name not in self._postings))
-        if not names:
+    def _foreign(self, postings: Sequence[NDArray[np.uint64]]) -> bool:
+        """Whether the caller may not see the code of some who hold these."""
+        found = [some for some in postings if len(some)]
+        if not found:
             return False
-        hits = self._index.lookup(np.array(names, dtype=np.uint64))
-        self._tokens = hits.tokens
-        bounds = np.searchsorted(hits.which, np.arange(len(names) + 1))
-        for at, name in enumerate(names):
-            self._postings[name] = hits.postings[bounds[at] : bounds[at + 1]]
-        return any(self._blocks(number) for number in np.unique(owner_number(hits.documents)).tolist())
+        documents = self._hits(found).documents
+        return any(self._blocks(number) for number in np.unique(owner_number(documents)).tolist())
+
+    def _hits(self, found: Sequence[NDArray[np.uint64]]) -> Hits:
+        """The postings of several names as hits of names in this order."""
+        which = np.repeat(np.arange(len(found)), [len(some) for some in found])
+        return Hits(which, np.concatenate(found), version=0, tokens=self._tokens)
 
     def _blocks(self, number: int) -> bool:
         if number not in self._blocked:
@@ -146,12 +174,10 @@ class Watch:
     def _weigh(self, probe: Probe, boundary: int) -> tuple[list[_Open], bool]:
         """The chains of a stream that are worth holding, and whether one of them looks like a match."""
         found = [self._postings[name] for name in probe.fingerprints.names.tolist()]
-        lengths = np.array([len(some) for some in found], dtype=np.int64)
-        if not lengths.any():
+        if not any(len(some) for some in found):
             return [], False
-        hits = Hits(np.repeat(np.arange(len(found)), lengths), np.concatenate(found), version=0, tokens=self._tokens)
         backgrounds = backgrounds_for(self._language, probe.syntax)
-        examination = Examination(probe, hits, backgrounds, boundary=boundary, floor=self._caution.share)
+        examination = Examination(probe, self._hits(found), backgrounds, boundary=boundary, floor=self._caution.share)
         candidates = examination.candidates(self._index, self._view)
         leaks = [one for one in candidates if self._view.action(one.owner) is Action.BLOCK]
         traces = [one for one in examination.traces() if self._view.action(one.owner) is Action.BLOCK]
@@ -189,6 +215,26 @@ class Watch:
             return
         last = min(len(code) - WINDOW, int(np.searchsorted(code.starts, held, side="right")) - 1)
         self._start += _beginning(code, last)
+
+
+def look_together(growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
+    """One look at each of several texts, all of one index, by one round trip; see `Watch.look`.
+
+    Raises:
+        RefusalError: the index cannot answer; of none of them anything more may leave.
+    """
+    readings = [watch.reading(text) for watch, text in growing]
+    bounds = np.cumsum([0, *(len(reading.fresh) for reading in readings)]).tolist()
+    if not bounds[-1]:
+        return [watch.weigh(reading, (), 0) for (watch, _), reading in zip(growing, readings, strict=True)]
+    names = np.fromiter(chain.from_iterable(reading.fresh for reading in readings), dtype=np.uint64, count=bounds[-1])
+    hits = growing[0][0].lookup(names)
+    places = np.searchsorted(hits.which, np.arange(len(names) + 1))
+    postings = [hits.postings[first:last] for first, last in pairwise(places)]
+    return [
+        watch.weigh(reading, postings[first:last], hits.tokens)
+        for (watch, _), reading, (first, last) in zip(growing, readings, pairwise(bounds), strict=True)
+    ]
 
 
 def _beginning(code: TokenStream, last: int) -> int:

@@ -16,7 +16,7 @@ from service.errors import EngineError, ServiceError
 from service.tracing import request_span, span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -79,7 +79,7 @@ class ObservedEngine:
 
 
 class ObservedGuard:
-    """A guard whose checks, and whose watches' looks, are timed."""
+    """A guard whose checks and looks are timed."""
 
     def __init__(self, guard: Checker, metrics: Metrics) -> None:
         self._guard = guard
@@ -98,30 +98,19 @@ class ObservedGuard:
 
     def watch(self, query: GuardQuery, caution: Caution) -> Watch:
         """Watch as the guard does."""
-        return cast("Watch", ObservedWatch(self._guard.watch(query, caution), self._metrics))
+        return self._guard.watch(query, caution)
+
+    def look(self, growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
+        """Look as the guard does."""
+        began = time.monotonic()
+        try:
+            return self._guard.look(growing)
+        finally:
+            self._metrics.looked(time.monotonic() - began)
 
     def ready(self) -> None:
         """Raise RefusalError unless the guard is ready."""
         self._guard.ready()
-
-
-class ObservedWatch:
-    """A watch whose looks are timed."""
-
-    def __init__(self, watch: Watch, metrics: Metrics) -> None:
-        self._watch = watch
-        self._metrics = metrics
-
-    def look(self, text: str) -> Hold:
-        """Look as the watch does."""
-        began = time.monotonic()
-        with span("watch look") as seen:
-            try:
-                hold = self._watch.look(text)
-            finally:
-                self._metrics.looked(time.monotonic() - began)
-            seen.note(held_characters=len(text) - hold.safe)
-        return hold
 
 
 class ObservedLedger:
@@ -131,15 +120,13 @@ class ObservedLedger:
         self._ledger = ledger
         self._metrics = metrics
 
-    def append(self, record: LedgerRecord) -> object:
+    def append_all(self, records: Sequence[LedgerRecord]) -> Sequence[object]:
         """Write as the ledger does."""
         began = time.monotonic()
-        with span("ledger") as seen:
-            seen.note(decision=record.decision.id, disposition=record.disposition)
-            try:
-                return self._ledger.append(record)
-            finally:
-                self._metrics.appended(time.monotonic() - began)
+        try:
+            return self._ledger.append_all(records)
+        finally:
+            self._metrics.appended(time.monotonic() - began)
 
     def ready(self) -> None:
         """Raise LedgerError unless the ledger is ready."""

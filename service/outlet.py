@@ -6,6 +6,7 @@ Knows no engine and no HTTP.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,6 +14,7 @@ from anyio import to_thread
 
 from guard.types import Action
 from service.metrics import Held
+from service.tracing import span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,27 +23,27 @@ if TYPE_CHECKING:
     from guard.watch import Caution, Watch
     from service.draft import Draft
     from service.engines.protocol import TokenLogprobs
+    from service.lookout import Lookout
     from service.metrics import HeldMetrics
     from service.parts import Checker
 
 Send: TypeAlias = "Callable[[str, tuple[TokenLogprobs, ...]], Awaitable[None]]"
 SUSPECTED_AGAIN = 16
 """Characters after which a suspicion that the check did not confirm is checked again."""
-PACE = 0.01
-"""Seconds between two looks at least: faster than eyes, and few enough that many streams leave time for others."""
 
 
 class Outlet:
     """Lets one generation out. `sent` counts the characters that have left; `leaking`: the guard blocks it by now.
 
-    A look at the text takes a thread and a round trip. The engine goes on meanwhile, so that where looks are slow, or
-    pieces small, each look is for several pieces. A token is told as soon as text behind it has left: whether the last
+    The engine goes on while the text is looked at, so that where looks are slow, or pieces small, each look is for
+    several pieces. A token is told as soon as text behind it has left: whether the last
     one before a cut is, must not depend on why the text is cut.
     """
 
     def __init__(
         self,
         guard: Checker,
+        lookout: Lookout,
         query: GuardQuery,
         caution: Caution,
         send: Send,
@@ -49,12 +51,14 @@ class Outlet:
     ) -> None:
         """`query` has all but the text; `send` takes the next piece that leaves, and the tokens told with it."""
         self._guard = guard
+        self._lookout = lookout
         self._query = query
         self._caution = caution
         self._send = send
         self._watch: Watch | None = None
         self._look: asyncio.Task[None] | None = None
         self._next = 0.0
+        self._settling = asyncio.Event()
         self._checked = 0
         self._held = Held(metrics)
         self._told = 0
@@ -72,6 +76,7 @@ class Outlet:
 
     async def settle(self) -> None:
         """Wait for the look that is under way."""
+        self._settling.set()
         if self._look is not None:
             await self._look
 
@@ -83,6 +88,7 @@ class Outlet:
         self._look = None
         self._watch = None
         self._checked = 0
+        self._settling.clear()
         self.leaking = False
 
     def finished(self, text: str) -> None:
@@ -90,13 +96,26 @@ class Outlet:
         self._held.finished(len(text))
 
     async def _let_out(self, draft: Draft) -> None:
+        """Look until there is nothing new, or nobody writes any more."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._next - loop.time())
-        self._next = loop.time() + PACE
+        while not self.leaking:
+            if (early := self._next - loop.time()) > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._settling.wait(), early)
+            if self._settling.is_set():
+                return  # all of it is checked now
+            text = draft.text
+            await self._look_at(draft, text)
+            self._next = loop.time() + self._lookout.pace
+            if len(draft.text) == len(text):
+                return
+
+    async def _look_at(self, draft: Draft, text: str) -> None:
         if self._watch is None:
             self._watch = self._guard.watch(self._query, self._caution)
-        text = draft.text
-        hold = await to_thread.run_sync(self._watch.look, text, abandon_on_cancel=True)
+        with span("watch look") as seen:
+            hold = await self._lookout.look(self._watch, text)
+            seen.note(held_characters=len(text) - hold.safe)
         if hold.suspect and len(text) >= self._checked + SUSPECTED_AGAIN:
             self._checked = len(text)
             decision = await to_thread.run_sync(

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from service.metrics import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from guard.check import GuardQuery
     from guard.ledger import LedgerRecord
     from guard.types import Decision
-    from guard.watch import Caution, Watch
+    from guard.watch import Caution, Hold, Watch
     from service.accounts import Accounts
     from service.documents import Documents
     from service.engines.protocol import Engine
@@ -26,7 +28,10 @@ class Checker(Protocol):
         """Decide; raises RefusalError when it cannot."""
 
     def watch(self, query: GuardQuery, caution: Caution) -> Watch:
-        """Follow a generation that is being written; its looks raise RefusalError as well."""
+        """Follow a generation that is being written; see `look`."""
+
+    def look(self, growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
+        """One look at each of several texts by its watch; raises RefusalError for all of them."""
 
     def ready(self) -> None:
         """Raise RefusalError unless a check could be answered now."""
@@ -35,8 +40,8 @@ class Checker(Protocol):
 class Recorder(Protocol):
     """Whatever keeps decisions: the ledger."""
 
-    def append(self, record: LedgerRecord) -> object:
-        """Write durably before returning; raises LedgerError when that fails."""
+    def append_all(self, records: Sequence[LedgerRecord]) -> Sequence[object]:
+        """Write all of them durably before returning; raises LedgerError when that fails, and has written none."""
 
     def ready(self) -> None:
         """Raise LedgerError unless a record could be written now."""

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
-from anyio import to_thread
 
 from guard.check import GuardQuery
 from guard.errors import RefusalError
@@ -24,9 +23,13 @@ from guard.watch import EARLY, LATE
 from service.admission import admission_for
 from service.completion import Choice, Completion, Finished, Piece
 from service.errors import EngineTimeoutError, GuardUnavailableError
+from service.lookout import Lookout
 from service.outlet import Outlet
 from service.prompt import build_prompt
+from service.readiness import Readiness
 from service.release import Disposition, Release
+from service.together import Together
+from service.tracing import span
 from service.usage import count_prompt, count_text
 from service.writing import Writing
 
@@ -55,12 +58,16 @@ class Pipeline:
     def __init__(self, services: Services) -> None:
         self._engine = services.engine
         self._guard = services.guard
-        self._ledger = services.ledger
+        # A store that is down refuses at once, and not after the engine has written.
+        self._guard_ready = Readiness(services.guard.ready)
+        self._ledger_ready = Readiness(services.ledger.ready)
+        self._entries: Together[LedgerRecord, object] = Together(services.ledger.append_all)
         self._metrics = services.metrics
         self._limits = services.limits
         self._request_timeout = services.settings.request_timeout
         self._admission = admission_for(services.settings, services.engine.capacity)
         services.metrics.follow(self._admission)
+        self._lookout = Lookout(services.guard)
         self._caution = CAUTIONS[services.settings.stream_release]
         self._cache_secret = secrets.token_bytes(32)
 
@@ -70,7 +77,8 @@ class Pipeline:
         Raises InvalidRequestError, EngineError, GuardUnavailableError, LimitsUnavailableError, and where the engine has
         too much to do QueueFullError or OverloadedError.
         """
-        await self._require_ready()
+        with self._refusing():
+            await self._guard_ready.require()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.answer(request, number)) for number in range(len(request.decision_ids))]
@@ -83,7 +91,10 @@ class Pipeline:
 
         Raises what `complete` raises, in the middle of the stream as well.
         """
-        await self._require_ready()
+        with self._refusing():
+            await self._guard_ready.require()
+            # Of a stream text leaves before its entry is written.
+            await self._ledger_ready.require()
         queue: asyncio.Queue[Piece | Finished | BaseException] = asyncio.Queue(PIECES_WAITING)
 
         async def write(index: int) -> None:
@@ -139,7 +150,7 @@ class Pipeline:
         outlet = (
             None
             if send is None or self._caution is None
-            else Outlet(self._guard, query, self._caution, send, self._metrics.held)
+            else Outlet(self._guard, self._lookout, query, self._caution, send, self._metrics.held)
         )
         writing = Writing(self._engine, self._guard, query, outlet, deadline)
         began = time.monotonic()
@@ -193,7 +204,9 @@ class Pipeline:
             released_characters=len(released.text),
             generated_characters=len(writing.draft.text),
         )
-        await to_thread.run_sync(self._ledger.append, record)
+        with span("ledger") as seen:
+            seen.note(decision=record.decision.id, disposition=record.disposition)
+            await self._entries.ask(record)
         self._metrics.recorded(released.decision.action, released.disposition, writing.steers)
 
     async def _interrupted(
@@ -203,12 +216,6 @@ class Pipeline:
         released = await writing.interrupted()
         await self._record(request, index, writing, released)
         await self._choice(request, index, writing.draft, prompt, released)
-
-    async def _require_ready(self) -> None:
-        """Ask guard and ledger first: a store that is down refuses at once, not after the engine has written."""
-        with self._refusing():
-            await to_thread.run_sync(self._guard.ready, abandon_on_cancel=True)
-            await to_thread.run_sync(self._ledger.ready, abandon_on_cancel=True)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

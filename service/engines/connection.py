@@ -5,11 +5,14 @@ Knows no route's body: engines build those.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import httpx
+from httpx_aiohttp import AiohttpTransport
 
 from service.engines.upstream import rejection
 from service.errors import EngineError, EngineUnavailableError, SetupError
@@ -59,15 +62,21 @@ class Connection:
         """Make ready to send; connects only when there is something to send."""
         if self._client is not None:
             return
-        limits = httpx.Limits(max_connections=None)
-        transport = httpx.AsyncHTTPTransport(uds=str(self._socket), limits=limits) if self._socket else None
         self._client = httpx.AsyncClient(
             headers=self._headers,
             timeout=self._timeout,
-            limits=limits,
-            transport=transport,
+            # httpx's own takes a third more of the processor for a stream.
+            transport=AiohttpTransport(client=self._session),
             # A proxy of the environment cannot reach this machine's own servers.
             trust_env=not is_loopback(self._base_url),
+        )
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Any number of connections, to the socket or to whatever the URL names."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(str(self._socket), limit=0)
+            if self._socket
+            else aiohttp.TCPConnector(limit=0),
         )
 
     async def close(self) -> None:
@@ -75,6 +84,7 @@ class Connection:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+            await asyncio.sleep(0)  # transports close in the loop's next turn
 
     async def get(self, path: str, *, seconds: float | None = None) -> httpx.Response:
         """The answer to `GET path`, whatever its status; `seconds` for each step in place of the usual time-outs.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from service.errors import EngineError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Longest line taken from a server, in characters: a bound on memory, far above any chunk of text.
 LINE_LIMIT = 1 << 20
+# How long a server may take to end its answer after its last word, before the connection is given up.
+ENDING_SECONDS = 0.05
 
 
 async def read_events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
@@ -30,8 +33,17 @@ async def read_events(response: httpx.Response) -> AsyncGenerator[dict[str, Any]
                 continue
             data = value.strip()
             if data == "[DONE]":
+                await _drain(lines)
                 return
             yield _event(data)
+
+
+async def _drain(lines: AsyncGenerator[str, None]) -> None:
+    """Read what follows the last word: a connection whose answer was read to its end serves the next request too."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ENDING_SECONDS):
+            async for _ in lines:
+                pass
 
 
 def _event(data: str) -> dict[str, Any]:

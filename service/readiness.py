@@ -1,0 +1,42 @@
+"""Whether guard and ledger could answer, asked before an engine begins to write. Knows no request.
+
+It spares an engine's work where nothing of it could leave; what does leave is checked and recorded anyway. So an answer
+may be a moment old, and all who ask at once are told the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FRESH = 0.25
+"""Seconds for which a part that was ready counts as ready."""
+
+
+class Readiness:
+    """A part's word that it is ready, asked for when the last one is old. Belongs to one event loop."""
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        """`ask` raises where the part is not ready; it may wait."""
+        self._ask = ask
+        self._proven = -FRESH
+        self._asking: asyncio.Task[None] | None = None
+
+    async def require(self) -> None:
+        """Raise what the part raises when it is not ready."""
+        if time.monotonic() - self._proven < FRESH:
+            return
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._asked())
+        await asyncio.shield(self._asking)
+
+    async def _asked(self) -> None:
+        began = time.monotonic()
+        await to_thread.run_sync(self._ask)
+        self._proven = began
