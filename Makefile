@@ -88,6 +88,10 @@ bench-steering: $(STAMP)  ## Needs the extra transformers, and trains a small mo
 	mkdir -p .bench
 	$(BIN)/python benchmarks/steering.py | tee .bench/steering.out
 
+bench-usefulness: $(STAMP)  ## Needs HUMAN_EVAL_INFILLING=FOLDER, the data of OpenAI's human-eval-infilling.
+	mkdir -p .bench
+	SCALE=$(SCALE) $(BIN)/python benchmarks/usefulness.py | tee .bench/usefulness.out
+
 docs: $(STAMP)  ## Hold the documentation to the code.
 	$(BIN)/python -m pytest -q tests/docs tests/service/test_settings.py
 

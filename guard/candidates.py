@@ -42,6 +42,9 @@ VERBATIM_TOKENS = 34
 """Tokens that agree to the letter, in one chain, from which VERBATIM_SHARE of the bits is enough: the smallest copy
 that is to be found has 40, of which the fingerprints at its edges may leave out six."""
 VERBATIM_SHARE = 0.85
+VERBATIM_LINES = 6
+"""The other measure of the smallest copy: on so many lines VERBATIM_LINE_TOKENS are enough."""
+VERBATIM_LINE_TOKENS = 20
 SUSPICIOUS_SHARE = 0.7
 """Share of the bits of a match from which a second, closer look is worth its time."""
 REORDERED_BITS = 10.0
@@ -178,9 +181,22 @@ class Examination:
     def _suffices(self, chain: Chain, left: Worth) -> bool:
         """Whether there is enough of the chain: in bits, or to the letter. What is set aside does not count."""
         threshold = self._significance.threshold
-        if told(chain, left) >= threshold:
-            return int(left.telling(chain.covered).sum()) >= COVERED_TOKENS
-        return chain.bits >= VERBATIM_SHARE * threshold and int(left.telling(chain.exact).sum()) >= VERBATIM_TOKENS
+        if told(chain, left) >= threshold and int(left.telling(chain.covered).sum()) >= COVERED_TOKENS:
+            return True
+        return chain.bits >= VERBATIM_SHARE * threshold and self._is_verbatim(left.telling(chain.exact))
+
+    def _is_verbatim(self, exact: Mask) -> bool:
+        """Whether enough agrees to the letter for the smallest copy: in tokens, or in lines.
+
+        Fingerprints leave out up to W - 1 tokens at the edges of a copy: the lines of these count.
+        """
+        tokens = np.flatnonzero(exact)
+        if not VERBATIM_LINE_TOKENS <= len(tokens) < VERBATIM_TOKENS:
+            return len(tokens) >= VERBATIM_TOKENS
+        first, last = int(tokens[0]), int(tokens[-1])
+        copied = exact.copy()
+        copied[max(0, first - (W - 1)) : first] = copied[last : last + W] = True
+        return self._probe.stream.lines(copied) >= VERBATIM_LINES
 
     def _adds(self, chain: Chain, left: Worth, owner: Owner) -> bool:
         """Whether the generation's own tokens are part of what makes the match.

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 POSTINGS_A_DOCUMENT = 4
 """Of a name that stands at many places in a document, the first so many are kept."""
+TABLE_ROWS = 16
+"""So many where they stand close together, as the rows of a table and the arms of a long `elif` do: a copy of them is
+followed from one to the next."""
+TABLE_STEP = 24
+"""Tokens from one row to the next at most."""
 POSITIONS = 1 << 16
 """Positions are stored modulo this."""
 ROW = KEY + ENTRY
@@ -60,7 +65,7 @@ def postings_of(digest: Digest) -> Postings:
     positions = np.concatenate([prints.positions, windows])
     agreement = np.concatenate([prints.agreement, np.zeros(len(windows), dtype=np.uint8)])
     order = np.lexsort((positions, names))
-    order = order[_rank(names[order]) < POSTINGS_A_DOCUMENT]
+    order = order[_kept(names[order], positions[order])]
     names, positions, agreement = names[order], positions[order] % POSITIONS, agreement[order]
     # Two bands of one window may have one name, and places may be equal but for what is stored of them.
     order = np.lexsort((agreement, positions, names))
@@ -91,6 +96,14 @@ def buckets_of(names: NDArray[np.uint64]) -> NDArray[np.int64]:
 def _remainders(names: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """The lower bits of each name as bytes, shape (n, 3)."""
     return np.ascontiguousarray(names, dtype="<u8").view(np.uint8).reshape(-1, 8)[:, :_REMAINDER]
+
+
+def _kept(names: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which places are kept, of names in order and each name's positions in order."""
+    rank = _rank(names)
+    row = np.zeros(len(names), dtype=np.bool_)
+    row[1:] = positions[1:] - positions[:-1] <= TABLE_STEP
+    return (rank < POSTINGS_A_DOCUMENT) | (row & (rank < TABLE_ROWS))
 
 
 def _rank(names: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from guard.vocabulary import IDENTIFIER, NUMBER, STRING
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["IDENTIFIER", "NUMBER", "STRING", "TokenStream"]
+
+_NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,8 @@ class TokenStream:
 
     def __len__(self) -> int:
         return len(self.symbols)
+
+    def lines(self, tokens: NDArray[np.bool_]) -> int:
+        """On how many lines of the text one of `tokens` begins, a mask of shape (n,)."""
+        ends = np.flatnonzero(self.text == _NEWLINE)
+        return len(np.unique(np.searchsorted(ends, self.starts[tokens])))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from guard.names import Names
     from guard.programs import Call, Programs
 
-OWNER_CAP = 32
+OWNER_CAP = 64
 """Entries of one name that an owner may have: what stands in more of its documents is an idiom. A cap for each, so that
 no owner's code can push another's out."""
 SLICE = 500

@@ -12,13 +12,14 @@ from samples.code import METHOD, PYTHON, UNRELATED, renamed, without_comments
 from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed
 
 from guard import candidates
-from guard.candidates import COVERED_TOKENS
+from guard.candidates import COVERED_TOKENS, VERBATIM_LINE_TOKENS
 from guard.check import Guard
 from guard.digest import Digester
 from guard.fingerprint import K
 from guard.licenses import LicenseAction, LicenseCategory, LicensePolicy
 from guard.tokens import lex
 from guard.types import Action, MatchKind, Owner
+from guard.winnowing import W
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,25 @@ _LINES = [
     "{}[0] = not {}",
     "return {}, {}",
 ]
+
+
+SHORT_LINES = """\
+def depth(marks):
+    level = 0
+    for mark in marks:
+        if mark == "<":
+            level += 1
+        else:
+            level -= 1
+        if level < 0:
+            raise ValueError(marks)
+    return level == 0
+"""
+_GRADES = ["A+", "A", "A-", "B+", "B", "B-", "C+", "C", "C-", "D+", "D", "D-"]
+ARMS = "for points in results:\n    if points == 100:\n        letters.append('best')\n" + "".join(
+    f"    elif points > {96 - 4 * at}:\n        letters.append('{grade}')\n" for at, grade in enumerate(_GRADES)
+)
+TABLE = "GRADES = {\n" + "".join(f"    '{grade}': {96 - 4 * at},\n" for at, grade in enumerate(_GRADES)) + "}\n"
 
 
 def statements(seed: int, count: int, depth: int = 3) -> list[str]:
@@ -154,6 +174,31 @@ def test_what_agrees_to_the_letter_takes_less(indexed: Indexed) -> None:
     text = without_comments(METHOD)
     exact, other = shortest(indexed, text), shortest(indexed, renamed(text))
     assert COVERED_TOKENS <= exact < other
+
+
+def test_a_copy_of_six_short_lines_is_found(indexed: Indexed) -> None:
+    """They have fewer tokens than any other match covers."""
+    indexed.add(ACME, "depth.py", SHORT_LINES)
+    indexed.grow(10**6)
+    lines = SHORT_LINES.splitlines(keepends=True)
+    code = lex("".join(lines[:7]), "python").code
+    assert VERBATIM_LINE_TOKENS <= len(code) < COVERED_TOKENS + W - 1
+    (match,) = indexed.check("".join(lines[:7]), language="python").matches
+    assert (match.kind, match.action) == (MatchKind.EXACT, Action.BLOCK)
+    # Neither so many tokens on fewer lines, nor so many lines with other names.
+    assert not indexed.check("".join(line.strip() + "; " for line in lines[:7]), language="python").matches
+    assert not indexed.check(renamed("".join(lines[:7])), language="python").matches
+
+
+@pytest.mark.parametrize("text", [ARMS, TABLE], ids=["arms", "table"])
+def test_what_repeats_itself_is_followed_to_its_end(indexed: Indexed, text: str) -> None:
+    """Whoever goes on with a table that stands in the prompt recites it."""
+    indexed.add(ACME, "grades.py", text)
+    lines = text.splitlines(keepends=True)
+    for first in range(8, len(lines) - 6):
+        decision = indexed.check("".join(lines[first : first + 6]), prefix="".join(lines[:first]), language="python")
+        assert decision.action is Action.BLOCK, first
+        assert indexed.check(UNRELATED, prefix="".join(lines[:first]), language="python").action is Action.ALLOW
 
 
 def test_commons_that_stand_in_many_places_of_a_text_pass(indexed: Indexed) -> None:

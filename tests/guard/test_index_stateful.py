@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from samples.indexed import ACME, BETA, COMMONS, KEY, Indexed
+from samples.stored import kept
 
 from guard.audit import verify
 from guard.errors import OwnerError
 from guard.index import Index, owner_number
 from guard.inventory import statistics
-from guard.postings import POSTINGS_A_DOCUMENT
 from guard.withdrawal import withdraw
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ class IndexMachine(RuleBasedStateMachine):
             for name, position in zip(digest.fingerprints.names, digest.fingerprints.positions, strict=True):
                 places.setdefault(int(name), []).append(int(position))
             for name in prints.names.tolist():
-                kept = places.get(name, [])[:POSTINGS_A_DOCUMENT]
-                wanted += [(name, str(owner), path, position) for position in kept]
+                mine = places.get(name, [])
+                wanted += [(name, str(owner), path, mine[at]) for at in kept(mine)]
         assert found == sorted(wanted)
 
     def digests(self) -> list[tuple[Owner, str, Digest]]:

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples.stored import kept
 
 from guard.digest import Digest, Digester
 from guard.fingerprint import Fingerprints
 from guard.layout import KEY, NAME_BITS, bucket_keys, bucket_prefix, document_id, document_key
 from guard.minhash import BANDS, STRIDE, Fragments
 from guard.names import Names
-from guard.postings import POSITIONS, POSTINGS_A_DOCUMENT, buckets_of, postings_of
+from guard.postings import POSITIONS, POSTINGS_A_DOCUMENT, TABLE_ROWS, buckets_of, postings_of
 from guard.secret import IndexKey
 
-PLACES = st.integers(0, POSITIONS + 3)
+PLACES = st.integers(0, 60) | st.integers(0, POSITIONS + 3)
 NAMES = st.integers(0, 9) | st.integers(0, 2**NAME_BITS - 1)
 Run = tuple[int, int, int]
 
@@ -64,7 +65,9 @@ def expected(digest: Digest) -> set[Run]:
     return {
         (name, position % POSITIONS, agreement)
         for name, found in places.items()
-        for position, agreement in sorted(found, key=lambda pair: pair[0])[:POSTINGS_A_DOCUMENT]
+        for position, agreement in (
+            sorted(found, key=lambda pair: pair[0])[at] for at in kept(sorted(position for position, _ in found))
+        )
     }
 
 
@@ -80,6 +83,11 @@ def test_every_name_keeps_its_first_places(prints: list[Run], windows: list[tupl
     postings = postings_of(digest)
     assert (np.diff(postings.buckets) >= 0).all()
     assert unpacked(postings.rows(DOCUMENT, 3, VEILING).tobytes(), DOCUMENT) == expected(digest)
+
+
+def test_the_rows_of_a_table_are_kept_and_what_is_strewn_is_not() -> None:
+    for step, count in ((4, TABLE_ROWS), (400, POSTINGS_A_DOCUMENT)):
+        assert len(postings_of(digest_of([(7, step * at, at) for at in range(50)], []))) == count
 
 
 def test_a_document_without_a_fingerprint_has_no_entry() -> None:
