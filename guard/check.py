@@ -3,7 +3,7 @@
 text -> tokens -> fingerprints -> index (one round trip) -> alignment -> what the caller may see -> decision. Where that
 finds something that is not quite a match, the index is asked once more, for every run of tokens instead of the winnowed
 ones: winnowing keeps different runs at the edges of what two texts share. Knows no HTTP, no model and no accounts.
-Whatever it cannot answer it raises as a RefusalError.
+Literals that look random, such as keys, are compared beside it. Whatever it cannot answer it raises as a RefusalError.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from guard.layout import ENTRY
 from guard.licenses import LicensePolicy, decide
 from guard.policy import Viewpoint, strictest
 from guard.rarity import information, literal_information
+from guard.recitals import Recital, recitals
 from guard.secret import KEY_BYTES, IndexKey
 from guard.types import Action, Decision, Match, MatchKind, OwnerKind, new_decision_id
 from guard.watch import Watch, look_together
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
 
     from guard.digest import Probe
     from guard.index import DocumentId, DocumentRecord, Index
+    from guard.literals import Literals
     from guard.spans import Candidate
     from guard.watch import Caution, Hold
 
 PREFIX_CHARACTERS = 8_000
+SUFFIX_CHARACTERS = 200
+"""Characters of the suffix in which the rest of a literal may stand."""
 LOOKUPS = 3
 """Tries to see one state of the index: a document that is being replaced has new postings at the next look."""
 MATCHES = 8
@@ -48,13 +52,17 @@ SUSPECTS = 64
 
 @dataclass(frozen=True, slots=True)
 class GuardQuery:
-    """A generation to check. `prefix` is the text before it (the prompt), of which the tail is joined to it."""
+    """A generation to check. `prefix` is the text before it (the prompt), of which the tail is joined to it.
+
+    `suffix`: what stands behind it; a literal that ends there is seen whole.
+    """
 
     text: str
     caller: str
     prefix: str = ""
     language: str | None = None
     policy: LicensePolicy = field(default_factory=LicensePolicy.default)
+    suffix: str = ""
 
 
 class Guard:
@@ -78,9 +86,11 @@ class Guard:
         started = time.perf_counter()
         prefix = _tail(query.prefix, self._prefix_characters)
         probes = self._digester.probes(prefix + query.text, query.language)
+        ends = len(prefix), len(prefix) + len(query.text)
+        literals = self._digester.literals(prefix + query.text + query.suffix[:SUFFIX_CHARACTERS], *ends)
         view = Viewpoint(query.caller, query.policy)
         for _ in range(LOOKUPS):
-            hits, candidates = self._found(probes, query.language, view, len(prefix))
+            hits, candidates = self._found(probes, literals, query.language, view, len(prefix))
             records = hits.records | self._index.records({one.document for one in candidates} - hits.records.keys())
             if all(candidate.document in records for candidate in candidates):
                 break
@@ -117,35 +127,39 @@ class Guard:
         return look_together(growing)
 
     def _found(
-        self, probes: tuple[Probe, ...], language: str | None, view: Viewpoint, boundary: int
-    ) -> tuple[Hits, list[Candidate]]:
+        self, probes: tuple[Probe, ...], literals: Literals, language: str | None, view: Viewpoint, boundary: int
+    ) -> tuple[Hits, list[Candidate | Recital]]:
         """The candidates of a first look and, where that is suspicious, of a closer one.
 
         With the closer look come the records of those suspected, so that it is the last round trip.
         """
-        hits, examinations, candidates = self._look(probes, language, view, boundary)
+        hits, examinations, candidates = self._look(probes, literals, language, view, boundary)
         suspects = [examination.suspects() for examination in examinations]
         if not candidates and any(suspects):
             closer = tuple(self._digester.closer(probe) for probe, some in zip(probes, suspects, strict=True) if some)
             records = list(dict.fromkeys(document for some in suspects for document in some[:SUSPECTS]))
-            hits, _, candidates = self._look(closer, language, view, boundary, records)
+            hits, _, candidates = self._look(closer, literals, language, view, boundary, records)
         return hits, candidates
 
     def _look(
         self,
         probes: tuple[Probe, ...],
+        literals: Literals,
         language: str | None,
         view: Viewpoint,
         boundary: int,
         records: Sequence[DocumentId] = (),
-    ) -> tuple[Hits, list[Examination], list[Candidate]]:
+    ) -> tuple[Hits, list[Examination], list[Candidate | Recital]]:
         """One round trip, and what it found."""
-        hits = self._index.lookup(_names(probes), records)
+        names = _names(probes)
+        hits = self._index.lookup(np.concatenate([names, literals.names]), records)
+        found = recitals(literals, _from(hits, len(names)), self._index, view)
         examinations = [
             Examination(probe, own_hits, backgrounds_for(language, probe.syntax), boundary=boundary)
             for probe, own_hits in zip(probes, _split(probes, hits), strict=True)
         ]
-        return hits, examinations, [one for some in examinations for one in some.candidates(self._index, view)]
+        copied = [one for some in examinations for one in some.candidates(self._index, view)]
+        return hits, examinations, [*copied, *found]
 
 
 def warm() -> None:
@@ -191,12 +205,18 @@ def _split(probes: tuple[Probe, ...], hits: Hits) -> Iterator[Hits]:
         first += count
 
 
+def _from(hits: Hits, first: int) -> Hits:
+    """The hits of the names from `first` on, counted from it."""
+    low = int(np.searchsorted(hits.which, first))
+    return type(hits)(hits.which[low:] - first, hits.postings[low:], hits.version, hits.tokens)
+
+
 def _added(probe: Probe, boundary: int) -> int:
     return int((probe.stream.ends > boundary).sum())
 
 
 def _matches(
-    candidates: list[Candidate],
+    candidates: list[Candidate | Recital],
     records: dict[DocumentId, DocumentRecord],
     view: Viewpoint,
     boundary: int,
@@ -207,6 +227,9 @@ def _matches(
     for candidate in candidates:
         record = records[candidate.document]
         span = candidate.characters(boundary, length)
+        if isinstance(candidate, Recital):
+            matches.append(_recited(candidate, record, view, span))
+            continue
         matches.append(
             Match(
                 kind=candidate.kind,
@@ -222,6 +245,14 @@ def _matches(
             )
         )
     return _named(matches)
+
+
+def _recited(recital: Recital, record: DocumentRecord, view: Viewpoint, span: tuple[int, int]) -> Match:
+    """A literal is one token, of which every letter that was compared is equal."""
+    owner = recital.owner
+    reason = f"{recital.end - recital.start} characters of a literal that looks random, of {view.reason(owner)}"
+    action = view.action(owner)
+    return Match(MatchKind.EXACT, *span, 1, 1.0, owner, record.path, None, action, reason)
 
 
 def _named(matches: list[Match]) -> tuple[Match, ...]:

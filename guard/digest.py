@@ -6,12 +6,13 @@ A digest holds keyed hashes, positions and sizes, and no text.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from guard.fingerprint import GUARANTEE, Fingerprinter, Fingerprints
+from guard.literals import LiteralNames, Literals
 from guard.minhash import MIN_FRAGMENT, QUERY_STRIDE, Fragments, Signer
 from guard.names import Names
 from guard.secret import KEY_BYTES, IndexKey
@@ -33,6 +34,7 @@ class Digest:
     tokens: int
     fingerprints: Fingerprints
     fragments: Fragments
+    literals: Literals = field(default_factory=Literals.none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Digester:
         self._content_key = hashlib.blake2b(key.derive(b"content"), key=key.store).digest()
         self._fingerprinter = Fingerprinter(key)
         self._signer = Signer(key, self._fingerprinter)
+        self._literals = LiteralNames(key, self._fingerprinter.names)
 
     def content(self, text: str) -> bytes:
         """Keyed hash of a document's text, CONTENT_HASH_BYTES long."""
@@ -70,7 +73,12 @@ class Digester:
             tokens=len(stream),
             fingerprints=self._fingerprinter.fingerprints(stream),
             fragments=self._signer.fragments(stream),
+            literals=self._literals.indexed(text),
         )
+
+    def literals(self, text: str, start: int, end: int) -> Literals:
+        """What of a fragment looks random and has a character from `start` to `end` in it."""
+        return self._literals.asked(text, start, end)
 
     def probes(self, text: str, language: str | None, *, every: bool = False) -> tuple[Probe, ...]:
         """Digest a fragment: its code and, where there are any, the words in its comments.
@@ -102,3 +110,5 @@ def warm() -> None:
     digester = Digester(key)
     for probe in digester.probes("def f(x):\r\n    return x\n" * MIN_FRAGMENT, "python"):
         digester.closer(probe)
+    digester.digest("warm", "x = 1", "python")
+    digester.literals("x = 1", 0, 5)

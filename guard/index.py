@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from guard import fingerprint, minhash
+from guard import fingerprint, literals, minhash
 from guard.errors import OwnerError, StoreUnavailableError
 from guard.hits import DocumentId, Hits, owner_number, picked
 from guard.layout import (
@@ -54,7 +54,8 @@ LEXER = 2
 SCHEME = (
     f"lexer{LEXER} baker winnow{fingerprint.K}/{fingerprint.W} "
     f"minhash-{minhash.SCHEME}-{minhash.PERMUTATIONS}/{minhash.BANDS} "
-    f"fragment{minhash.FRAGMENT}/{minhash.STRIDE}/{minhash.SHINGLE} veiled"
+    f"fragment{minhash.FRAGMENT}/{minhash.STRIDE}/{minhash.SHINGLE} "
+    f"literals{literals.SIZE}/{literals.LEAST} veiled"
 )
 
 

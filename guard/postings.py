@@ -58,12 +58,12 @@ class Postings:
 
 
 def postings_of(digest: Digest) -> Postings:
-    """What is stored of a digest: its fingerprints, and its fragments' bands with the fragment's number as position."""
-    prints, fragments = digest.fingerprints, digest.fragments
+    """What is stored of a digest: fingerprints, literals, and fragments' bands with its number as position."""
+    prints, fragments, literals = digest.fingerprints, digest.fragments, digest.literals
     windows = np.repeat(fragments.starts // STRIDE, fragments.bands.shape[1])
-    names = np.concatenate([prints.names, fragments.bands.ravel()]).astype(np.uint64)
-    positions = np.concatenate([prints.positions, windows])
-    agreement = np.concatenate([prints.agreement, np.zeros(len(windows), dtype=np.uint8)])
+    names = np.concatenate([prints.names, fragments.bands.ravel(), literals.names]).astype(np.uint64)
+    positions = np.concatenate([prints.positions, windows, np.zeros(len(literals), dtype=np.int64)])
+    agreement = np.concatenate([prints.agreement, np.zeros(len(windows), dtype=np.uint8), literals.agreement])
     order = np.lexsort((positions, names))
     order = order[_kept(names[order], positions[order])]
     names, positions, agreement = names[order], positions[order] % POSITIONS, agreement[order]

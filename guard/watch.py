@@ -3,7 +3,8 @@
 A stream cannot be taken back, so text that belongs to an open chain is held: one in code that the caller may not see,
 worth a good share of a match, that may still grow. Every run of tokens is looked up once, when it is complete; only a
 window behind the newest token is lexed again, and weighed when something new was found, so that a stream of n tokens
-costs the look-ups of one check. What a watch suspects is a match only if the check of the whole text says so.
+costs the look-ups of one check. What is left open of a literal at its end is held as well. What a watch suspects is a
+match only if the check of the whole text says so.
 
 Decides nothing; knows no engine and no HTTP.
 """
@@ -20,8 +21,10 @@ from guard.background import backgrounds_for
 from guard.candidates import Examination
 from guard.chaining import GAP_LIMIT
 from guard.hits import Hits, owner_number
+from guard.recitals import recitals
 from guard.tokens import lex
 from guard.types import Action
+from guard.unfinished import finished
 from guard.vocabulary import STRING
 from guard.winnowing import W
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from guard.digest import Digester, Probe
     from guard.index import Index
+    from guard.literals import Literals
     from guard.policy import Viewpoint
     from guard.stream import TokenStream
 
@@ -81,11 +85,16 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A window of a growing text, and the names of its runs that have not been looked up yet."""
+    """A window of a growing text. `fresh`: names in it that have not been looked up yet.
+
+    `finished`: characters of the generation before a literal that is open at its end.
+    """
 
     window: str
     probes: tuple[Probe, ...]
+    literals: Literals
     fresh: list[int]
+    finished: int
 
 
 class Watch:
@@ -114,6 +123,7 @@ class Watch:
         self._postings: dict[int, NDArray[np.uint64]] = {}
         self._blocked: dict[int, bool] = {}
         self._open: list[_Open] = []
+        self._recited: int | None = None
 
     def look(self, text: str) -> Hold:
         """Look at the generation so far; since the last look it may only have grown.
@@ -127,8 +137,10 @@ class Watch:
         """The window of the generation so far, and the names of its runs that were not there at the last look."""
         window = (self._prefix + text)[self._start :]
         probes = self._digester.probes(window, self._language, every=True)
-        asked = (name for probe in probes for name in probe.fingerprints.names.tolist())
-        return Reading(window, probes, list(dict.fromkeys(name for name in asked if name not in self._postings)))
+        literals = self._digester.literals(window, max(0, len(self._prefix) - self._start), len(window))
+        asked = chain(*(probe.fingerprints.names.tolist() for probe in probes), literals.names.tolist())
+        fresh = list(dict.fromkeys(name for name in asked if name not in self._postings))
+        return Reading(window, probes, literals, fresh, finished(self._prefix, text))
 
     def lookup(self, names: NDArray[np.uint64]) -> Hits:
         """What the index holds of these names."""
@@ -141,6 +153,7 @@ class Watch:
         self._tokens = tokens
         suspect = False
         if self._foreign(postings):
+            self._note_recitals(reading.literals)
             opened = []
             for probe in reading.probes:
                 chains, leaks = self._weigh(probe, boundary)
@@ -151,14 +164,16 @@ class Watch:
         newest = self._newest(reading.probes, len(reading.window))
         held = min([newest, *(one.start - self._start for one in self._open)])
         self._move(reading.probes, held)
-        return Hold(max(0, held - boundary), suspect)
+        safe = min(max(0, held - boundary), reading.finished)
+        if self._recited is not None:
+            return Hold(min(safe, max(0, self._recited - len(self._prefix))), suspect=True)
+        return Hold(safe, suspect)
 
     def _foreign(self, postings: Sequence[NDArray[np.uint64]]) -> bool:
         """Whether the caller may not see the code of some who hold these."""
-        found = [some for some in postings if len(some)]
-        if not found:
+        if not any(map(len, postings)):
             return False
-        documents = self._hits(found).documents
+        documents = self._hits(postings).documents
         return any(self._blocks(number) for number in np.unique(owner_number(documents)).tolist())
 
     def _hits(self, found: Sequence[NDArray[np.uint64]]) -> Hits:
@@ -170,6 +185,14 @@ class Watch:
         if number not in self._blocked:
             self._blocked[number] = self._view.action(self._index.owner(number)) is Action.BLOCK
         return self._blocked[number]
+
+    def _note_recitals(self, literals: Literals) -> None:
+        """Remember where the first literal of private code begins."""
+        found = [self._postings[name] for name in literals.names.tolist()]
+        if self._recited is not None or not any(map(len, found)):
+            return
+        starts = [one.start for one in recitals(literals, self._hits(found), self._index, self._view)]
+        self._recited = self._start + min(starts) if starts else None
 
     def _weigh(self, probe: Probe, boundary: int) -> tuple[list[_Open], bool]:
         """The chains of a stream that are worth holding, and whether one of them looks like a match."""

@@ -3,7 +3,8 @@
 A batch is the magic b"CRD" and VERSION (1 byte); what its digests were made with: schema (2), key check (16), length
 of the scheme (1), the scheme; the number of digests (4); and each digest behind its length (4). A digest is _HEAD; path
 and language in UTF-8; names (6 bytes each); positions, each as what it exceeds the one before by (of as many bytes as
-_HEAD says; the first as it is); agreement (1 each); starts and ends of fragments (4 each); names of bands (6 each).
+_HEAD says; the first as it is); agreement (1 each); starts and ends of fragments (4 each); names of bands (6 each);
+names (6 each) and agreement (1 each) of literals.
 Numbers are little-endian. No source text stands in it, and none can be made from it without the index key.
 
 Whatever was sent is checked before it is believed: every length against what is there, every number against its range.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from guard.digest import CONTENT_HASH_BYTES, Digest
 from guard.errors import WireError
 from guard.fingerprint import NAME_BITS, Fingerprints
+from guard.literals import LITERALS_A_DOCUMENT, Literals
 from guard.minhash import BANDS, Fragments
 from guard.stamp import Stamp
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 PATH_LIMIT = 4096
 """Bytes of a document's path, as most systems limit it."""
 DOCUMENTS_LIMIT = 1024
@@ -40,8 +42,8 @@ LANGUAGE = re.compile(r"[a-z0-9][a-z0-9+#._-]{0,31}", re.ASCII)
 _MAGIC = b"CRD" + bytes([VERSION])
 _MADE_WITH = struct.Struct("<H16sB")
 _COUNT = struct.Struct("<I")
-# content, tokens, length of the path, of the language, bytes of a gap, fingerprints, fragments
-_HEAD = struct.Struct(f"<{CONTENT_HASH_BYTES}sIHBBII")
+# content, tokens, length of the path, of the language, bytes of a gap, fingerprints, fragments, literals
+_HEAD = struct.Struct(f"<{CONTENT_HASH_BYTES}sIHBBIIH")
 _NAME_BYTES = 6
 _GAPS = {1: "<u1", 2: "<u2", 4: "<u4"}
 _TOKENS_LIMIT = 2**31
@@ -54,12 +56,12 @@ def encode(digest: Digest) -> bytes:
     Raises:
         WireError: its path is empty or longer than PATH_LIMIT, or something else of it has no such form.
     """
-    prints, fragments = digest.fingerprints, digest.fragments
+    prints, fragments, literals = digest.fingerprints, digest.fragments, digest.literals
     path, language = _encoded_path(digest.path), digest.language.encode()
     _require_language(digest.language)
     gaps = np.diff(prints.positions.astype(np.int64), prepend=0)
     width = next(width for width in _GAPS if int(gaps.max(initial=0)) < 1 << 8 * width)
-    head = (digest.content, digest.tokens, len(path), len(language), width, len(prints), len(fragments))
+    head = (digest.content, digest.tokens, len(path), len(language), width, len(prints), len(fragments), len(literals))
     return b"".join(
         (
             _HEAD.pack(*head),
@@ -71,6 +73,8 @@ def encode(digest: Digest) -> bytes:
             fragments.starts.astype("<u4").tobytes(),
             fragments.ends.astype("<u4").tobytes(),
             _name_bytes(fragments.bands.reshape(-1)),
+            _name_bytes(literals.names),
+            literals.agreement.astype(np.uint8).tobytes(),
         )
     )
 
@@ -82,18 +86,23 @@ def decode(data: bytes | memoryview) -> Digest:
         WireError: it is cut off, has something behind it, or holds what no digest can hold.
     """
     reader = _Reader(memoryview(data))
-    content, tokens, path_size, language_size, width, prints, fragments = reader.unpack(_HEAD)
-    if width not in _GAPS or tokens >= _TOKENS_LIMIT or prints > tokens or fragments > tokens:
+    content, tokens, path_size, language_size, width, prints, fragments, literals = reader.unpack(_HEAD)
+    if (
+        width not in _GAPS
+        or tokens >= _TOKENS_LIMIT
+        or max(prints, fragments) > tokens
+        or literals > LITERALS_A_DOCUMENT
+    ):
         _refuse("a digest whose head contradicts itself")
     body = path_size + language_size + prints * (_NAME_BYTES + width + 1) + fragments * _FRAGMENT_BYTES
+    body += literals * (_NAME_BYTES + 1)
     if reader.left != body:
         _refuse(f"a digest of {reader.left} bytes behind its head, which announces {body}")
     path, language = reader.text(path_size), reader.text(language_size)
     _encoded_path(path)
     _require_language(language)
-    return Digest(
-        path, language, content, tokens, reader.prints(prints, width, tokens), reader.fragments(fragments, tokens)
-    )
+    columns = reader.prints(prints, width, tokens), reader.fragments(fragments, tokens), reader.literals(literals)
+    return Digest(path, language, content, tokens, *columns)
 
 
 def encode_batch(made_with: Stamp, digests: Sequence[bytes]) -> bytes:
@@ -186,6 +195,10 @@ class _Reader:
             _refuse("fragments that do not follow each other within the document")
         bands = self.names(count * BANDS).reshape(count, BANDS)
         return Fragments(starts.astype(np.int32), ends.astype(np.int32), bands)
+
+    def literals(self, count: int) -> Literals:
+        names, agreement = self.names(count), np.frombuffer(self.take(count), dtype=np.uint8).copy()
+        return replace(Literals.none(), names=names, agreement=agreement)
 
 
 def _name_bytes(names: NDArray[np.uint64]) -> bytes:

@@ -146,19 +146,20 @@ class Limits:
             async with self._store.refusing():
                 await self._tokens.hit(item, caller.key_id, cost=tokens)
 
-    async def leaked(self, caller: Caller) -> None:
-        """Count a generation for `caller` that was blocked for private code.
+    async def leaked(self, caller: Caller) -> bool:
+        """Count a generation for `caller` that was blocked for private code; whether those of the day are used up.
 
         Each tells whoever asks that the code is in the index, if it is noticed: what a key can find out in a day is
         bounded. Honest keys come upon a few.
         """
         if self._leaks is None:
-            return
+            return False
         async with self._store.refusing():
             await self._tokens.hit(self._leaks, caller.key_id)
             window = await self._tokens.get_window_stats(self._leaks, caller.key_id)
         if window.remaining <= 0:
             log.warning("leaks of the day are used up", key=caller.key_id, org=caller.org, leaks=self._leaks.amount)
+        return bool(window.remaining <= 0)
 
     async def _left(self, caller: Caller, tokens: Tokens) -> Allowance:
         window = await self._tokens.get_window_stats(tokens, caller.key_id)

@@ -83,6 +83,11 @@ class Metrics:
             ("disposition",),
             registry=registry,
         )
+        self._used_up = Counter(
+            "cleanroom_leaks_used_up_total",
+            "Leaks of keys that have used up those of their day.",
+            registry=registry,
+        )
         self._guard_seconds = Histogram(
             "cleanroom_guard_seconds",
             "Seconds of the guard: a check of a whole text, or a look of a watch over a stream.",
@@ -131,6 +136,10 @@ class Metrics:
         self._generations.labels(action.value, disposition.value).inc()
         if steers:
             self._steers.labels(disposition.value).inc(steers)
+
+    def leaks_used_up(self) -> None:
+        """A key has had the last leak of its day, or one that was under way beyond it."""
+        self._used_up.inc()
 
     def checked(self, seconds: float) -> None:
         """The guard has checked a text, or refused to."""

@@ -23,6 +23,7 @@ from guard.watch import EARLY, LATE
 from service.admission import admission_for
 from service.completion import Choice, Completion, Finished, Piece
 from service.errors import EngineTimeoutError, GuardUnavailableError
+from service.even_times import EvenTimes
 from service.lookout import Lookout
 from service.outlet import Outlet
 from service.prompt import build_prompt
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from guard.types import Decision
+    from service.accounts import Caller
     from service.completion import CompletionRequest, FinishReason
     from service.draft import Draft
     from service.engines.protocol import EnginePrompt, Sampling
@@ -69,6 +71,7 @@ class Pipeline:
         services.metrics.follow(self._admission)
         self._lookout = Lookout(services.guard)
         self._caution = CAUTIONS[services.settings.stream_release]
+        self._even_times = EvenTimes() if services.settings.even_times else None
         self._cache_secret = secrets.token_bytes(32)
 
     async def complete(self, request: CompletionRequest) -> Completion:
@@ -146,7 +149,7 @@ class Pipeline:
             truncate=request.truncate,
             cache_key=self._cache_key(caller.org),
         )
-        query = GuardQuery(text="", caller=caller.org, prefix=text, policy=caller.policy)
+        query = GuardQuery(text="", caller=caller.org, prefix=text, policy=caller.policy, suffix=request.suffix or "")
         outlet = (
             None
             if send is None or self._caution is None
@@ -156,21 +159,24 @@ class Pipeline:
         began = time.monotonic()
         with self._refusing():
             async with self._admission.place(caller.org, deadline, sampling.max_tokens) as place:
+                started = asyncio.get_running_loop().time()
                 try:
                     first, released = await writing.run(prompt, sampling)
                 except BaseException:
-                    if outlet is not None and outlet.sent:
+                    if outlet is not None and writing.draft.text:
                         # What has left is on record whatever happens, even to a caller who goes away.
                         await asyncio.shield(self._interrupted(request, index, writing, prompt))
                     raise
                 place.free()
                 await self._record(request, index, writing, replace(released, decision=first.decision))
-                if self._limits is not None and _leaks(first.decision):
-                    await self._limits.leaked(caller)
+                await self._count_leak(caller, first.decision)
                 choice = await self._choice(request, index, writing.draft, prompt, released)
         if outlet is not None:
             outlet.finished(released.text)
         self._note(request.decision_ids[index], writing, released, time.monotonic() - began)
+        if self._even_times is not None:
+            self._even_times.wrote(writing.seconds, writing.draft.tokens)
+            await self._even_times.wait(started, sampling.max_tokens)
         return choice
 
     async def _choice(
@@ -212,10 +218,17 @@ class Pipeline:
     async def _interrupted(
         self, request: CompletionRequest, index: int, writing: Writing, prompt: EnginePrompt
     ) -> None:
-        """Enter and count what had left of a stream that broke off."""
+        """Enter and count what had left of a stream that broke off; a leak counts even if nothing had."""
         released = await writing.interrupted()
-        await self._record(request, index, writing, released)
-        await self._choice(request, index, writing.draft, prompt, released)
+        await self._count_leak(request.caller, released.decision)
+        if released.text:
+            await self._record(request, index, writing, released)
+            await self._choice(request, index, writing.draft, prompt, released)
+
+    async def _count_leak(self, caller: Caller, decision: Decision) -> None:
+        """Count a generation that would have given private code away."""
+        if self._limits is not None and _leaks(decision) and await self._limits.leaked(caller):
+            self._metrics.leaks_used_up()
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

@@ -170,6 +170,11 @@ class Settings(BaseSettings):
         description="When text of a stream may leave: `early`, at once unless it begins to look like a copy; `late`, "
         "some 30 tokens behind, so that of a copy nothing leaves; `whole`, when all of it has been checked.",
     )
+    even_times: bool = Field(
+        default=False,
+        description="Whether every answer takes as long as all tokens that were asked for would, so that time does not "
+        "tell that something was kept back. Needs `stream_release` `whole`.",
+    )
     prefix_characters: int = Field(
         8000, ge=0, le=1_000_000, description="Characters of the prompt's tail that the guard joins to a generation."
     )
@@ -204,6 +209,12 @@ class Settings(BaseSettings):
             message = (
                 f"metrics_host {self.metrics_host} is reached by other machines, and metrics tell what the guard "
                 "blocks: set metrics_key to a secret (openssl rand -hex 32), or metrics_host to 127.0.0.1"
+            )
+            raise ValueError(message)
+        if self.even_times and self.stream_release != "whole":
+            message = (
+                f"even_times is set and stream_release is {self.stream_release!r}: the pieces of a stream tell by "
+                "their times what the end of it hides, so set stream_release to 'whole'"
             )
             raise ValueError(message)
         return self

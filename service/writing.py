@@ -17,6 +17,7 @@ import structlog
 from anyio import to_thread
 
 from guard.types import Action, Decision
+from guard.unfinished import finished
 from service.draft import Draft
 from service.errors import EngineError, EngineTimeoutError
 from service.release import Disposition, Release, release
@@ -36,7 +37,10 @@ log = structlog.get_logger(__name__)
 
 
 class Writing:
-    """The drafts of one continuation. `draft` is the last one, `steers` counts the tries after the first."""
+    """The drafts of one continuation. `draft` is the last one, `steers` counts the tries after the first.
+
+    `seconds`: what the engine took for the first.
+    """
 
     def __init__(
         self, engine: Engine, guard: Checker, query: GuardQuery, outlet: Outlet | None, deadline: float
@@ -52,14 +56,17 @@ class Writing:
         self._deadline = deadline
         self.draft = Draft()
         self.steers = 0
+        self.seconds = 0.0
 
     async def run(self, prompt: EnginePrompt, sampling: Sampling) -> tuple[Release, Release]:
         """Write; returns what could leave of the first draft, and what leaves.
 
         Raises RefusalError when the guard cannot answer, EngineError when the engine fails over the first draft.
         """
+        began = time.monotonic()
         await self._write(self.draft, prompt, sampling)
-        first = released = await self._checked()
+        self.seconds = time.monotonic() - began
+        first = released = await self._checked(sampling)
         ruled_out: defaultdict[int, set[int]] = defaultdict(set)
         while released.leak is not None and self._engine.steers and self.steers < STEERS:
             resumed = self.draft.resumed(released.leak, self._sent)
@@ -76,7 +83,7 @@ class Writing:
                 break
             self.steers += 1
             self.draft = resumed.draft
-            released = await self._checked()
+            released = await self._checked(sampling)
             if released.leak is None:
                 released = replace(released, disposition=Disposition.STEERED)
         return first, released
@@ -98,10 +105,16 @@ class Writing:
     def _sent(self) -> int:
         return self._outlet.sent if self._outlet is not None else 0
 
-    async def _checked(self) -> Release:
-        """What may leave of the draft. A check only reads, so a caller who has gone need not be waited for."""
-        whole = replace(self._query, text=self.draft.text)
-        return await to_thread.run_sync(release, whole, self._guard, self._sent, abandon_on_cancel=True)
+    async def _checked(self, sampling: Sampling) -> Release:
+        """What may leave of the draft. A check only reads, so a caller who has gone need not be waited for.
+
+        Where the model did not end it, what it leaves open of a literal stays back (guard.unfinished).
+        """
+        text = self.draft.text
+        if self.draft.finish_reason != "stop" or sampling.stop:
+            text = text[: max(self._sent, finished(self._query.prefix, text))]
+        query = replace(self._query, text=text)
+        return await to_thread.run_sync(release, query, self._guard, self._sent, abandon_on_cancel=True)
 
     async def _write(self, draft: Draft, prompt: EnginePrompt, sampling: Sampling) -> None:
         """Let the engine write into `draft`, to its end or until what it writes is known to leak.

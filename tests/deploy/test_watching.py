@@ -78,7 +78,7 @@ def test_every_metric_is_explained_and_on_the_dashboard() -> None:
 
 def test_every_alert_is_explained() -> None:
     names = re.findall(r"- alert: (\w+)", ALERTS)
-    assert len(names) == len(set(names)) == 8
+    assert len(names) == len(set(names)) == 9
     assert re.findall(r"^\| `(Cleanroom\w+)`", PAGE, re.MULTILINE) == names
     assert len(re.findall(r"severity: (?:page|ticket)", ALERTS)) == len(names) + ALERTS.split("groups:")[0].count(
         "severity: page"

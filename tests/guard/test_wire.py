@@ -14,6 +14,7 @@ from samples.indexed import KEY
 from guard.digest import Digest, Digester
 from guard.errors import GuardError, WireError
 from guard.fingerprint import NAME_BITS, Fingerprints
+from guard.literals import Literals
 from guard.minhash import BANDS, Fragments
 from guard.stamp import Stamp
 from guard.wire import DOCUMENTS_LIMIT, PATH_LIMIT, decode, decode_batch, encode, encode_batch
@@ -45,13 +46,18 @@ def digests(draw: st.DrawFn) -> Digest:
             np.array([min(tokens, start + size) for start, size in spans], dtype=np.int32),
             np.array([[draw(names) for _ in range(BANDS)] for _ in spans], dtype=np.uint64).reshape(-1, BANDS),
         ),
+        literals=replace(
+            Literals.none(),
+            names=np.array([draw(names) for _ in spans], dtype=np.uint64),
+            agreement=np.array([draw(st.integers(0, 255)) for _ in spans], dtype=np.uint8),
+        ),
     )
 
 
 def assert_equal(left: Digest, right: Digest) -> None:
     scalars = ("path", "language", "content", "tokens")
     assert [getattr(left, name) for name in scalars] == [getattr(right, name) for name in scalars]
-    for part in ("fingerprints", "fragments"):
+    for part in ("fingerprints", "fragments", "literals"):
         ours, theirs = getattr(left, part), getattr(right, part)
         for name in ours.__slots__:
             one, other = getattr(ours, name), getattr(theirs, name)
