@@ -11,6 +11,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY guard guard
 COPY lsp lsp
 COPY published published
+COPY registry registry
 COPY service service
 COPY training training
 # The model's wheel also declares llama-cpp-python, which has no wheel and is not used.

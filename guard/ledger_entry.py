@@ -13,7 +13,8 @@ from typing import Any
 from guard.errors import LedgerError, OwnerError
 from guard.types import Action, Decision, Match, MatchKind, Owner
 
-SCHEMA = 1
+SCHEMA = 2
+"""1, of before models had releases, is read as well."""
 # The hash that stands before the first entry.
 GENESIS = "0" * 64
 DISPOSITIONS = frozenset({"released", "cited", "steered", "trimmed", "withheld", "interrupted"})
@@ -23,7 +24,9 @@ DISPOSITIONS = frozenset({"released", "cited", "steered", "trimmed", "withheld",
 class LedgerRecord:
     """What became of one generation: the guard's decision, for whom it was made and what was let out.
 
-    `org` is the caller's; `surface` the endpoint; `disposition` one of DISPOSITIONS; the counts are characters.
+    `org` is the caller's; `surface` the endpoint; `disposition` one of DISPOSITIONS; the counts are characters. `model`
+    is the name that clients see, `release` the signed release behind it (name@version and digest), None where the model
+    is none: a leak is traced to a model by it.
     """
 
     decision: Decision
@@ -34,6 +37,7 @@ class LedgerRecord:
     disposition: str
     released_characters: int
     generated_characters: int
+    release: str | None = None
 
     def __post_init__(self) -> None:
         """Hold the vocabulary."""
@@ -108,7 +112,9 @@ def read_entry(seq: int, body: str, previous: str, digest: str) -> LedgerEntry:
 
 
 def _record(data: dict[str, Any]) -> LedgerRecord:
-    if data["schema"] != SCHEMA:
+    if data["schema"] == 1:
+        data = {**data, "release": None}
+    elif data["schema"] != SCHEMA:
         message = f"schema {data['schema']!r} is not {SCHEMA}: use the version of Cleanroom that wrote it"
         raise LedgerError(message)
     fields = {name: data[name] for name in LedgerRecord.__slots__}

@@ -165,6 +165,14 @@ class AccountError(ServiceError):
     code = "account_error"
 
 
+class ReleaseWithdrawnError(ServiceError):
+    """The model that runs was withdrawn, or it cannot be told whether it was."""
+
+    status = 503
+    code = "model_withdrawn"
+    public = "the model is not to be used any more: ask your administrator"
+
+
 class AccountsUnavailableError(ServiceError):
     """The database of organizations and keys does not answer, so nobody can be let in."""
 

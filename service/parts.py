@@ -37,6 +37,17 @@ class Checker(Protocol):
         """Raise RefusalError unless a check could be answered now."""
 
 
+class Released(Protocol):
+    """The signed release that is served."""
+
+    @property
+    def label(self) -> str:
+        """Name, version and digest, for the ledger."""
+
+    def require_standing(self) -> None:
+        """Raise ReleaseWithdrawnError once the release has been withdrawn."""
+
+
 class Recorder(Protocol):
     """Whatever keeps decisions: the ledger."""
 
@@ -64,3 +75,5 @@ class Services:
     limits: Limits | None = None
     """What keys may use; without it, any number of requests and tokens."""
     metrics: Metrics = field(default_factory=Metrics)
+    release: Released | None = None
+    """The release that the engine runs; without it, a model that is none."""

@@ -66,6 +66,8 @@ class Pipeline:
         self._entries: Together[LedgerRecord, object] = Together(services.ledger.append_all)
         self._metrics = services.metrics
         self._limits = services.limits
+        self._release = services.release
+        self._release_ready = Readiness(services.release.require_standing) if services.release is not None else None
         self._request_timeout = services.settings.request_timeout
         self._admission = admission_for(services.settings, services.engine.capacity)
         services.metrics.follow(self._admission)
@@ -80,8 +82,7 @@ class Pipeline:
         Raises InvalidRequestError, EngineError, GuardUnavailableError, LimitsUnavailableError, and where the engine has
         too much to do QueueFullError or OverloadedError.
         """
-        with self._refusing():
-            await self._guard_ready.require()
+        await self._require_ready()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.answer(request, number)) for number in range(len(request.decision_ids))]
@@ -94,8 +95,8 @@ class Pipeline:
 
         Raises what `complete` raises, in the middle of the stream as well.
         """
+        await self._require_ready()
         with self._refusing():
-            await self._guard_ready.require()
             # Of a stream text leaves before its entry is written.
             await self._ledger_ready.require()
         queue: asyncio.Queue[Piece | Finished | BaseException] = asyncio.Queue(PIECES_WAITING)
@@ -209,6 +210,7 @@ class Pipeline:
             disposition=released.disposition.value,
             released_characters=len(released.text),
             generated_characters=len(writing.draft.text),
+            release=self._release.label if self._release is not None else None,
         )
         with span("ledger") as seen:
             seen.note(decision=record.decision.id, disposition=record.disposition)
@@ -224,6 +226,13 @@ class Pipeline:
         if released.text:
             await self._record(request, index, writing, released)
             await self._choice(request, index, writing.draft, prompt, released)
+
+    async def _require_ready(self) -> None:
+        """Ask before the engine writes: whether the model still stands, and whether the guard can answer."""
+        if self._release_ready is not None:
+            await self._release_ready.require()
+        with self._refusing():
+            await self._guard_ready.require()
 
     async def _count_leak(self, caller: Caller, decision: Decision) -> None:
         """Count a generation that would have given private code away."""

@@ -91,7 +91,26 @@ class Settings(BaseSettings):
         "HTTP).",
     )
     model: str | None = Field(
-        None, min_length=1, description="Model: a path, a hub name, or a name on the server. Unset: the packaged one."
+        None,
+        min_length=1,
+        description="Model: a path, a hub name, a name on the server, or "
+        "`release:NAME`, a signed release (docs/releases.md). Unset: the packaged one.",
+    )
+    release_keys: str | None = Field(
+        None,
+        description="Public keys whose releases are served (`release:NAME` as `model`), with commas between. Unset: "
+        "the file `release-keys` under `home`, one a line; without it, nobody's.",
+    )
+    release_base: str | None = Field(
+        None,
+        min_length=1,
+        description="Where the base of a released adapter is, a folder or a hub name (for `llamacpp` a GGUF file); its "
+        "weights must be those that the release names. Unset: where the release says.",
+    )
+    unsafe_unsigned_releases: bool = Field(
+        default=False,
+        description="Serve releases that no trusted key has signed. Whoever can write `home` then "
+        "chooses the model, and a leak is traced to nobody.",
     )
     engine_url: str | None = Field(
         None,

@@ -19,3 +19,23 @@ class DestinationError(TrainingError):
 
 class PublicCodeError(TrainingError):
     """A package of public code could not be had, or is not the one that was chosen."""
+
+
+class ModelError(TrainingError):
+    """A model cannot be opened, or cannot be trained."""
+
+
+class StoppedError(TrainingError):
+    """A training cannot go on: its weights do not move or are not finite, or it was interrupted."""
+
+
+class MeasurementError(TrainingError):
+    """Measurements or thresholds cannot be read, or are not about this model."""
+
+
+class RefusedReleaseError(TrainingError):
+    """A model does not keep to the thresholds, or they ask for what was not measured."""
+
+
+class UnsupportedAdapterError(TrainingError):
+    """An adapter cannot be written as GGUF."""

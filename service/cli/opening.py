@@ -19,6 +19,7 @@ from service.engines.registry import create_engine
 from service.errors import SetupError
 from service.limit_store import open_limit_store
 from service.limits import Limits
+from service.released import released_model, served_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from guard.secret import IndexKey
     from guard.store import Store
     from service.engines.protocol import Engine
+    from service.released import ServedRelease
     from service.settings import Settings
 
 
@@ -110,11 +112,13 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(store, quota, settings.leaks_per_day)
 
 
-def engine_of(settings: Settings) -> Engine:
-    """The engine that the settings name, not yet started."""
+def engine_of(settings: Settings, release: ServedRelease | None = None) -> Engine:
+    """The engine that the settings name, not yet started; `release` is what `served_release` found, if anything."""
+    release = release or served_release(settings)
     return create_engine(
         settings.engine,
         settings.model,
+        released=released_model(settings, release.release) if release is not None else None,
         home=settings.home,
         base_url=settings.engine_url,
         api_key=settings.engine_api_key.get_secret_value() if settings.engine_api_key else None,

@@ -18,6 +18,7 @@ from service.cli.opening import (
 )
 from service.cli.output import ingest_progress, say
 from service.parts import Services
+from service.released import served_release
 from service.server import claim_port, claimed_metrics
 from service.server import serve as run
 from service.settings import Settings, load_settings
@@ -32,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     engine: Annotated[str | None, typer.Option("--engine", help="llamacpp, transformers, vllm or openai.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Path, hub name, or name on the server.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Path, hub name, name on the server, or release:NAME.")
+    ] = None,
     engine_url: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +59,8 @@ def serve_settings(settings: Settings) -> None:
         claim_port(settings.host, settings.port) as listener,
         claimed_metrics(settings) as metrics,
     ):
+        # Verified before anything that takes minutes, and loaded at once.
+        release = served_release(settings)
         ensure_commons(settings)
         with (
             opened_guard(settings) as guard,
@@ -68,11 +73,12 @@ def serve_settings(settings: Settings) -> None:
             services = Services(
                 settings=settings,
                 accounts=accounts,
-                engine=engine_of(settings),
+                engine=engine_of(settings, release),
                 guard=guard,
                 ledger=ledger,
                 documents=documents,
                 limits=limits_of(settings),
+                release=release,
             )
             say(f"serving on http://{settings.host}:{listener.getsockname()[1]}")
             if metrics is not None:

@@ -27,7 +27,7 @@ from service.errors import EngineError, EngineUnavailableError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
+    from service.engines.protocol import EnginePrompt, FillInTheMiddle, ReleasedModel, Sampling
     from service.engines.slots import Lease
 
 # Tokens a slot holds when nothing else is asked for: 90 MiB a slot for the packaged model.
@@ -55,13 +55,16 @@ class LlamaCppEngine:
         context: int | None = None,
         slots: int = DEFAULT_SLOTS,
         fill_in_the_middle: str | None = None,
+        released: ReleasedModel | None = None,
     ) -> None:
         """`model` is a GGUF path, or None for the packaged one; `context` the tokens of a slot, prompt and output.
 
         `threads` is by default the number of physical cores; `fill_in_the_middle` names a family where the vocabulary
-        does not show the right one. Raises SetupError when there is no such file.
+        does not show the right one; `released` is loaded in place of `model`. Raises SetupError when there is no such
+        file.
         """
-        self._file = model_file(model)
+        self._file = model_file(model) if released is None else released.source
+        self._adapter = None if released is None else released.adapter
         self._threads = threads or physical_cores()
         self._slot_count = self.capacity = slots
         self._slots = SlotPool(slots)
@@ -70,7 +73,7 @@ class LlamaCppEngine:
         self._beginning: tuple[int, ...] = ()
         self._control: dict[str, int] = {}
         self._ends: frozenset[int] = frozenset()
-        self.model = self._file.stem
+        self.model = self._file.stem if released is None else released.name
         self.context_window = context or DEFAULT_CONTEXT
         self._family_name = fill_in_the_middle
         self.fill_in_the_middle: FillInTheMiddle | None = None
@@ -86,7 +89,12 @@ class LlamaCppEngine:
         if self._client is not None:
             return
         self._server = await asyncio.to_thread(
-            load_server, self._file, threads=self._threads, context=self.context_window, slots=self._slot_count
+            load_server,
+            self._file,
+            threads=self._threads,
+            context=self.context_window,
+            slots=self._slot_count,
+            adapter=self._adapter,
         )
         self._client = self._server.client(READ_TIMEOUT)
         try:

@@ -51,8 +51,8 @@ class LlamaServer:
         shutil.rmtree(self._socket.parent, ignore_errors=True)
 
 
-def load_server(model: Path, *, threads: int, context: int, slots: int) -> LlamaServer:
-    """Load `model` with `slots` slots of `context` tokens each. Blocks for as long as that takes.
+def load_server(model: Path, *, threads: int, context: int, slots: int, adapter: Path | None = None) -> LlamaServer:
+    """Load `model` with `slots` slots of `context` tokens each, under `adapter`, a LoRA as GGUF. Blocks meanwhile.
 
     Raises SetupError when xllamacpp is missing or cannot load the file.
     """
@@ -61,6 +61,8 @@ def load_server(model: Path, *, threads: int, context: int, slots: int) -> Llama
     key = secrets.token_urlsafe(32)
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model)
+    if adapter is not None:
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     parameters.hostnames = [str(socket)]
     parameters.api_keys = [key]
     parameters.ui = False

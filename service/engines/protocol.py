@@ -7,6 +7,21 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedModel:
+    """A verified release, as an engine loads it. `name` is what clients call it.
+
+    `source` is a folder with weights, or a GGUF file; `adapter` a folder of peft's or a GGUF file, to be laid over it;
+    `trappings` the folder with configuration and tokenizer, where the engine needs them.
+    """
+
+    name: str
+    source: Path
+    adapter: Path | None
+    trappings: Path | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registry.releases import names_release
 from service.engines.connection import READ_TIMEOUT
 from service.engines.families import family_named
 from service.engines.llamacpp import LlamaCppEngine
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from service.engines.protocol import Engine
+    from service.engines.protocol import Engine, ReleasedModel
 
 ENGINES = ("llamacpp", "transformers", "vllm", "openai")
 
@@ -41,25 +42,37 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
     adapters: Mapping[str, str] | None = None,
     start_timeout: float = 600.0,
     seeds: bool | None = None,
+    released: ReleasedModel | None = None,
 ) -> Engine:
     """The engine called `name`, not yet started; `model` None is the packaged one, or the server's only one.
 
     `home` keeps unpacked models and logs; `context` is the window in tokens; `fill_in_the_middle` names a family
     (`service.engines.families`), which all but `openai` find in the vocabulary where it is None; the settings around it
     are for the engines `openai` and `vllm`, of which `vllm` takes several URLs in `base_url`, with commas between. From
-    `vllm_command` on all is for `vllm` (`VllmSettings`, `VllmEngine`). Raises SetupError with what to install or set.
+    `vllm_command` on all is for `vllm` (`VllmSettings`, `VllmEngine`), but for `released`, which is a verified release
+    that is loaded in place of `model`. Raises SetupError with what to install or set.
     """
     if native_suffix and name != "openai":
         message = (
             f"the engine {name} has no suffix of its own: leave CLEANROOM_FILL_IN_THE_MIDDLE unset, or name a family"
         )
         raise SetupError(message)
+    if names_release(model) != (released is not None) or (released is not None and (name == "openai" or base_url)):
+        message = f"{model!r} names a release, which only an engine of our own runs, once it has been verified"
+        raise SetupError(message)
     family = family_named(fill_in_the_middle) if fill_in_the_middle else None
     if name == "llamacpp":
-        return LlamaCppEngine(model, threads=threads, context=context, fill_in_the_middle=fill_in_the_middle)
+        return LlamaCppEngine(
+            model, threads=threads, context=context, fill_in_the_middle=fill_in_the_middle, released=released
+        )
     if name == "transformers":
         return TransformersEngine(
-            model, home=home, threads=threads, context=context, fill_in_the_middle=fill_in_the_middle
+            model,
+            home=home,
+            threads=threads,
+            context=context,
+            fill_in_the_middle=fill_in_the_middle,
+            released=released,
         )
     if name == "openai":
         if not base_url:
@@ -77,7 +90,7 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
         )
     if name == "vllm":
         urls = [url.strip() for url in (base_url or "").split(",") if url.strip()]
-        own = VllmSettings(home, model, vllm_command, vllm_arguments, adapters or {}, context, start_timeout)
+        own = VllmSettings(home, model, vllm_command, vllm_arguments, adapters or {}, context, start_timeout, released)
         return VllmEngine(
             urls or VllmServer(own),
             model,

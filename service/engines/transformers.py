@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from service.engines.decoder import Decoder
 from service.engines.detokenizer import Detokenizer
 from service.engines.families import END_TOKENS, family_of_vocabulary
+from service.engines.optional import optional
 from service.engines.packaged import packaged_model
 from service.engines.processors import physical_cores
 from service.engines.protocol import Chunk
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
+    from service.engines.protocol import EnginePrompt, FillInTheMiddle, ReleasedModel, Sampling
 
-INSTALL = "pip install 'cleanroom[transformers]'"
 EMPTY_PROMPT = "\n"
 
 
@@ -66,14 +65,18 @@ class TransformersEngine:
         threads: int | None = None,
         context: int | None = None,
         fill_in_the_middle: str | None = None,
+        released: ReleasedModel | None = None,
     ) -> None:
         """`model` is a local folder, a hub id or None for the packaged model, unpacked once under `home`/models.
 
-        `threads` is by default the number of physical cores, and holds for all of torch in this process;
-        `fill_in_the_middle` names a family where the vocabulary does not show the right one. Raises SetupError for a
-        path that does not exist and for a missing packaged model.
+        `released` is loaded in its place. `threads`, by default the number of physical cores, holds for all of torch in
+        this process; `fill_in_the_middle` names a family where the vocabulary does not show the right one. Raises
+        SetupError for a path that does not exist and for a missing packaged model.
         """
-        if model is None:
+        self._released = released
+        if released is not None:
+            self.model, model = released.name, str(released.source)
+        elif model is None:
             self.model = packaged_model().stem
         else:
             require_model(model)
@@ -111,18 +114,23 @@ class TransformersEngine:
         self.opening_tokens = len(loaded.beginning)
 
     def _load(self) -> LoadedModel:
-        torch, transformers = _library("torch"), _library("transformers")
+        torch, transformers = optional("torch", self.name), optional("transformers", self.name)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         torch.set_num_threads(self._threads)
         source = self._source or str(packaged_weights(self._home, torch, transformers))
+        trappings = str(self._released.trappings or source) if self._released is not None else source
         # Without AMX or AVX512 bfloat16 takes seconds to the first token; float32 is fast on every processor.
         on_gpu = torch.cuda.is_available()
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(trappings)
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                source, dtype="auto" if on_gpu else torch.float32, use_safetensors=True
+                source,
+                config=transformers.AutoConfig.from_pretrained(trappings),
+                dtype="auto" if on_gpu else torch.float32,
+                use_safetensors=True,
             )
+            model = self._adapted(model)
         except (OSError, ValueError) as error:
             message = (
                 f"transformers cannot load the model {source!r} ({type(error).__name__}): name a folder or a hub id "
@@ -131,6 +139,13 @@ class TransformersEngine:
             raise SetupError(message) from error
         model = model.to("cuda" if on_gpu else "cpu").eval()
         return self._describe(Decoder(torch, transformers, model), tokenizer, model.config)
+
+    def _adapted(self, model: Any) -> Any:  # noqa: ANN401 - untyped library
+        """The model with the released adapter merged into its weights, which costs nothing at every token."""
+        if self._released is None or self._released.adapter is None:
+            return model
+        peft = optional("peft", "a released adapter")
+        return peft.PeftModel.from_pretrained(model, str(self._released.adapter)).merge_and_unload()
 
     def _describe(self, decoder: Decoder, tokenizer: Any, config: Any) -> LoadedModel:  # noqa: ANN401 - untyped library
         vocabulary = tokenizer.get_vocab()
@@ -281,11 +296,3 @@ def require_model(model: str) -> None:
     if not path.is_dir() and (path.is_absolute() or model.startswith((".", "~"))):
         message = f"the model folder {model!r} does not exist: name a folder, a hub id, or none for the packaged model"
         raise SetupError(message)
-
-
-def _library(name: str) -> Any:  # noqa: ANN401 - an optional module
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        message = f"the engine transformers needs {name}, which is not installed: run {INSTALL}"
-        raise SetupError(message) from None

@@ -70,6 +70,7 @@ class VllmEngine:
             for url in (() if isinstance(servers, VllmServer) else servers)
         ]
         self._named = self._own.model if self._own is not None else model
+        self._released = self._own.released if self._own is not None else None
         self._seeds = seeds if seeds is not None else self._own is None or self._own.takes_seeds
         self._read_timeout = read_timeout
         self._salt_key = secrets.token_bytes(32)
@@ -103,7 +104,11 @@ class VllmEngine:
             raise
 
     async def _learn(self) -> None:
-        self.model, self.models = served_models(await self._pool.get("/v1/models"), self._named)
+        wanted = self._named if self._released is None else self._released.name
+        self.model, self.models = served_models(await self._pool.get("/v1/models"), wanted)
+        if self._released is not None:
+            # The base under a released adapter is no release.
+            self.models = (self.model,)
         vocabulary = await learn_vocabulary(self._pool, self.model)
         self._beginning, self._control = vocabulary.beginning, vocabulary.control
         self._ends = tuple(self._control[name] for name in END_TOKENS if name in self._control)

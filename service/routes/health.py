@@ -62,6 +62,8 @@ async def part_states(services: Services) -> dict[str, PartState]:
         "accounts": to_thread.run_sync(services.accounts.ready, abandon_on_cancel=True),
         "engine": services.engine.ready(),
     }
+    if services.release is not None:
+        checks["release"] = to_thread.run_sync(services.release.require_standing, abandon_on_cancel=True)
     if services.limits is not None:
         checks["limits"] = services.limits.ready()
     states = await asyncio.gather(*(_state(part, check) for part, check in checks.items()))

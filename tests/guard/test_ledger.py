@@ -18,6 +18,7 @@ from samples.ledger_records import record
 
 from guard.errors import LedgerError
 from guard.ledger import Head, Ledger, LedgerRecord
+from guard.ledger_entry import canonical_entry, read_entry
 from guard.types import Action, Decision, Match, MatchKind, Owner
 
 if TYPE_CHECKING:
@@ -64,7 +65,17 @@ records = st.builds(
     st.sampled_from(["released", "cited", "trimmed", "withheld"]),
     counts,
     counts,
+    st.none() | names,
 )
+
+
+def test_entries_of_before_models_had_releases_are_read() -> None:
+    told = json.loads(canonical_entry(1, "2026-01-01T00:00:00+00:00", record(1)))
+    del told["release"]
+    body = json.dumps(told | {"schema": 1}, sort_keys=True, separators=(",", ":"))
+    assert read_entry(1, body, "0" * 64, "1" * 64).record == record(1)
+    with pytest.raises(LedgerError):
+        read_entry(1, json.dumps(told | {"schema": 2}), "0" * 64, "1" * 64)
 
 
 def test_an_empty_ledger_is_sound(ledger: Ledger) -> None:
@@ -164,7 +175,14 @@ def test_an_entry_holds_names_and_numbers_and_no_text(file_ledger: Ledger, given
     (line,) = [line for line in file_ledger.export() if json.loads(line)["hash"] == entry.hash]
     decision = given_record.decision
     allowed = {decision.id, decision.action.value, given_record.org, given_record.key_id, given_record.model}
-    allowed |= {given_record.surface, given_record.disposition, entry.at, entry.hash, entry.previous}
+    allowed |= {
+        given_record.release,
+        given_record.surface,
+        given_record.disposition,
+        entry.at,
+        entry.hash,
+        entry.previous,
+    }
     for match in decision.matches:
         allowed |= {match.kind.value, match.action.value, match.license, match.reason, str(match.owner), match.document}
     assert set(strings(json.loads(line))) <= allowed
