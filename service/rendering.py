@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.engines.protocol import EnginePrompt, FileMarks, Segment
+from published.infilling import FileMarks
+from service.engines.protocol import EnginePrompt, Segment
 from service.surroundings import Surroundings, path_comment
 
 if TYPE_CHECKING:
-    from service.engines.protocol import Engine, FillInTheMiddle
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import Engine
 
 # Sentencepiece writes a blank as this sign in the names of tokens.
 SENTENCEPIECE_BLANK = "▁"
@@ -36,7 +38,7 @@ def render(
 def fill_in_the_middle(
     family: FillInTheMiddle, prefix: str, suffix: str, around: Surroundings = NOTHING_AROUND
 ) -> tuple[Segment, ...]:
-    """Prefix and suffix between the control tokens of `family` (sources: `service.engines.families`)."""
+    """Prefix and suffix between the control tokens of `family` (sources: `published.infilling`)."""
     outside, inside = _before(family.files, around)
     before = (_control(family.prefix, spaced=family.spaced, opens=True), *inside, Segment(prefix))
     after = (_control(family.suffix, spaced=family.spaced), Segment(suffix))

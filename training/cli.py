@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from training.backgrounds import PYTHON_TREE_BYTES, TREE_BYTES, BackgroundManifest, BackgroundPlan, build_background
 from training.corpora import SEED_LIMIT, CorpusPlan, LicenseChoice, build
-from training.errors import TrainingError
+from training.errors import PlanError, TrainingError
 from training.examples import Kind
 from training.public_code import LANGUAGES, fetch, pinned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from training.log import At
     from training.manifest import Manifest
 
 app = typer.Typer()
@@ -140,6 +144,71 @@ def show_background(
     except TrainingError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
+
+
+@app.command()
+def train(
+    plan: Annotated[Path, typer.Argument(help="What to train on whose code, as TOML: docs/training.md.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run; by default runs/NAME beside the plan.")
+    ] = None,
+    *,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run at its last checkpoint.")
+    ] = False,
+) -> None:
+    """Train a model together, in the regime that the plan names."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    console = Console(stderr=True)
+    try:
+        with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+            tasks: dict[str, Any] = {}
+
+            def report(at: At) -> None:
+                if at.stage not in tasks:
+                    # An interrupted stage begins where it was: what it had done then tells nothing of its speed.
+                    tasks[at.stage] = bar.add_task(at.stage, total=at.total, completed=at.done - 1)
+                loss = "" if at.loss is None else f", loss {at.loss:.3f}"
+                bar.update(tasks[at.stage], completed=at.done, description=f"{at.stage}{loss}")
+
+            folder = _run(plan, out, resume=resume, report=report)
+    except TrainingError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("error: interrupted; go on at the last checkpoint with --resume", err=True)
+        sys.exit(130)
+    typer.echo(_trained(json.loads((folder / "run.json").read_text(encoding="utf-8")), folder))
+
+
+def _run(plan: Path, out: Path | None, *, resume: bool, report: Callable[[At], None]) -> Path:
+    try:
+        # Not above: the other commands do without PyTorch.
+        from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+        from training.run import run_plan  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        message = f"training needs {error.name}: install the extra, pip install 'cleanroom[training]'"
+        raise PlanError(message) from error
+    # Bars of its own, for every file that is read.
+    disable_progress_bar()
+    return run_plan(plan, out, resume=resume, report=report)
+
+
+def _trained(run: dict[str, Any], folder: Path) -> str:
+    lines = [f"{'organization':<20} {'tokens':>9} {'held-out loss':>14}"]
+    lines += [
+        f"{name:<20} {org['tokens']:>9} {run['validation_losses'][name]:>14.4f}" for name, org in run["orgs"].items()
+    ]
+    lines.append(f"{'together':<20} {'':>9} {run['validation_loss']:>14.4f}")
+    for stage in run["stages"]:
+        watched = "" if stage["recited"] is None else f", {stage['recited']:.1%} of the sample recited"
+        ended = "" if stage["stopped"] is None else f", stopped by {stage['stopped']}"
+        lines.append(f"stage {stage['name']}: {stage['steps']} steps{watched}{ended}")
+    return "\n".join([*lines, f"written to {folder}"])
 
 
 def _background(manifest: BackgroundManifest) -> str:

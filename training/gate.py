@@ -5,7 +5,6 @@ What is released is safetensors, JSON and text: a format that runs code when it 
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -165,11 +164,11 @@ def _base_folder(name: str) -> Path:
         return Path(name)
     try:
         # It imports PyTorch, which a release of a whole model does not need.
-        found: Path = importlib.import_module("training.base").base_folder(name)
+        from training.base import base_folder  # noqa: PLC0415
     except ImportError:
         message = f"the base {name!r} is no folder here: name it with --base"
         raise ModelError(message) from None
-    return found
+    return base_folder(name)
 
 
 def _lay_base(run: RunRecord, submission: Submission, draft: Path, say: Callable[[str], None]) -> Base:

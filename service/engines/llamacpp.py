@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
+from published.infilling import END_TOKENS, FAMILIES, tokens_of
 from service.engines.events import read_events
-from service.engines.families import END_TOKENS, FAMILIES, family_of_vocabulary, tokens_of
+from service.engines.families import family_of_vocabulary
 from service.engines.llamaserver import LlamaServer, load_server
 from service.engines.packaged import model_file
 from service.engines.processors import physical_cores
@@ -27,7 +28,8 @@ from service.errors import EngineError, EngineUnavailableError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle, ReleasedModel, Sampling
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import EnginePrompt, ReleasedModel, Sampling
     from service.engines.slots import Lease
 
 # Tokens a slot holds when nothing else is asked for: 90 MiB a slot for the packaged model.

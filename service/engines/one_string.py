@@ -11,12 +11,13 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from service.engines.families import END_TOKENS, FAMILIES, ends_of, tokens_of
+from published.infilling import END_TOKENS, FAMILIES, ends_of, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import EnginePrompt
 
 # Tokens written <|so|>, with either kind of bar, are control tokens wherever they are any.
 BARRED = r"<\|[^\s<>|]{1,40}\|>|<｜[^\s<>｜]{1,40}｜>"  # noqa: RUF001 - DeepSeek's bar

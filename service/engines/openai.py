@@ -20,7 +20,8 @@ from service.errors import EngineError, EngineUnavailableError, SetupError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import EnginePrompt, Sampling
 
 
 class OpenAIEngine:

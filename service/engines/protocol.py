@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from published.infilling import FillInTheMiddle
+
 
 @dataclass(frozen=True, slots=True)
 class ReleasedModel:
@@ -112,47 +114,6 @@ class Chunk:
     prompt_tokens: int | None = None
     drawn: tuple[int, ...] | None = None
     logprobs: tuple[TokenLogprobs, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FileMarks:
-    """How a model family marks the files of a repository in a prompt.
-
-    `file` is the control token before the path of each file (or, if it `separates`, between two files) and
-    `repository` that before the repository's name, which ends its line if `name_line`. Where there is no such token,
-    `heading` is the line above a file, with `{path}` in it, or a comment with the path where it is empty.
-    `others_outside`: the other files stand before the prefix token, not after it; `path_outside`: so does the path of
-    the file to fill.
-    """
-
-    file: str = ""
-    repository: str = ""
-    heading: str = ""
-    separates: bool = False
-    name_line: bool = False
-    others_outside: bool = False
-    path_outside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FillInTheMiddle:
-    """The control tokens with which a model family marks prefix, suffix and the place to fill.
-
-    `prefix`, `suffix` and `middle` are names in the model's vocabulary (`middle` is empty where the family has none);
-    `spaced` families write a blank where the sentencepiece name has its U+2581 and one more after the prefix token.
-    `ends` are further tokens after which nothing of the completion follows; `known_by` tokens that tell a vocabulary
-    of the family from one of another with the same three.
-    """
-
-    family: str
-    prefix: str
-    suffix: str
-    middle: str
-    suffix_first: bool = False
-    spaced: bool = False
-    ends: tuple[str, ...] = ()
-    files: FileMarks = FileMarks()
-    known_by: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -47,7 +47,7 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
     """The engine called `name`, not yet started; `model` None is the packaged one, or the server's only one.
 
     `home` keeps unpacked models and logs; `context` is the window in tokens; `fill_in_the_middle` names a family
-    (`service.engines.families`), which all but `openai` find in the vocabulary where it is None; the settings around it
+    (`published.infilling`), which all but `openai` find in the vocabulary where it is None; the settings around it
     are for the engines `openai` and `vllm`, of which `vllm` takes several URLs in `base_url`, with commas between. From
     `vllm_command` on all is for `vllm` (`VllmSettings`, `VllmEngine`), but for `released`, which is a verified release
     that is loaded in place of `model`. Raises SetupError with what to install or set.

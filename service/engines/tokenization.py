@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from service.engines.spellings import control_names, cut, spellings
+from published.spellings import control_names, cut, spellings
 from service.errors import EngineError, InvalidRequestError, SetupError
 
 if TYPE_CHECKING:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from published.infilling import END_TOKENS
+from published.spellings import control_names, cut, spellings
 from service.engines.decoder import Decoder
 from service.engines.detokenizer import Detokenizer
-from service.engines.families import END_TOKENS, family_of_vocabulary
+from service.engines.families import family_of_vocabulary
 from service.engines.optional import optional
 from service.engines.packaged import packaged_model
 from service.engines.processors import physical_cores
 from service.engines.protocol import Chunk
-from service.engines.spellings import control_names, cut, spellings
 from service.engines.stops import StopFilter
 from service.engines.telling import Telling
 from service.engines.weights import packaged_weights
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle, ReleasedModel, Sampling
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import EnginePrompt, ReleasedModel, Sampling
 
 EMPTY_PROMPT = "\n"
 

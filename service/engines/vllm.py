@@ -11,10 +11,11 @@ import secrets
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from published.infilling import END_TOKENS
 from service.engines.connection import READ_TIMEOUT, Connection
 from service.engines.detokenizer import LONGEST_CHARACTER
 from service.engines.events import read_events
-from service.engines.families import END_TOKENS, family_of_vocabulary
+from service.engines.families import family_of_vocabulary
 from service.engines.pool import Pool
 from service.engines.tokenization import Tokenizer, learn_vocabulary
 from service.engines.upstream import rejection_in_stream, served_models
@@ -26,7 +27,8 @@ from service.errors import EngineError, EngineUnavailableError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import Chunk, EnginePrompt, Sampling
 
 # A model has no continuation of nothing at all; this stands for an empty prompt.
 EMPTY_PROMPT = "\n"

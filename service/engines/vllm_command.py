@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.engines import unpacking
+from published import unpacking
 from service.engines.packaged import packaged_model
 from service.engines.weights import weights_folder
 from service.errors import SetupError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from published.unpacking import unpack
 from service.engines.packaged import packaged_model
-from service.engines.unpacking import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path

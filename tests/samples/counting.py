@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import Chunk, EnginePrompt, Sampling
 
 # The longest of these at each place, else one character: a text that begins a character later may have fewer tokens.
 MERGES = re.compile(r"\n {8}|\n {4}|return|self\.|    |  |ab|bc|bcd|xx|xxx|\)\n|def |[a-z]{1,3}|.", re.DOTALL)

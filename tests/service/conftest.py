@@ -21,7 +21,7 @@ from guard.types import Action, Decision, Match, MatchKind, Owner
 from guard.watch import Caution, Hold
 from service.accounts import Accounts, Scope
 from service.app import create_app
-from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling, TokenLogprobs
+from service.engines.protocol import Chunk, EnginePrompt, Sampling, TokenLogprobs
 from service.errors import EngineError
 from service.parts import Services
 from service.server import claim_port, configured
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.check import GuardQuery
+    from published.infilling import FillInTheMiddle
 
 PRIVATE = Owner.organization("globex")
 DENIED = Owner.licensed("pylint", "GPL-2.0-or-later")

@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples.counting import CountingEngine, tokens_in
 
-from service.engines.families import FAMILIES, family_named
+from published.infilling import FAMILIES
+from service.engines.families import family_named
 from service.errors import ContextLengthError
 from service.prompt import ALL_THAT_FITS, Tally, build_prompt
 from service.rendering import render
 from service.surroundings import ContextFile, Surroundings
 
 if TYPE_CHECKING:
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle
+    from published.infilling import FillInTheMiddle
+    from service.engines.protocol import EnginePrompt
 
 WORDS = "word\n" * 10  # two tokens each, and one at the end of a line that is merged with none
 QWEN = family_named("qwen2.5-coder")

@@ -1,4 +1,4 @@
-"""Golden renderings, as the models' cards and papers write them: sources in service/engines/families.py."""
+"""Golden renderings, as the models' cards and papers write them: sources in published/infilling.py."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.families import FAMILIES, family_named
+from published.infilling import FAMILIES
+from service.engines.families import family_named
 from service.engines.protocol import EnginePrompt, Segment
 from service.errors import InvalidRequestError
 from service.rendering import FOLLOWING_LINES, fill_in_the_middle, prefix_only, render
 from service.surroundings import ContextFile, Surroundings, path_comment
 
 if TYPE_CHECKING:
-    from service.engines.protocol import FillInTheMiddle
+    from published.infilling import FillInTheMiddle
 
 PREFIX = "def add(a, b):\n    return "
 SUFFIX = "\n\nprint(add(1, 2))\n"

@@ -4,20 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.engines.families import (
-    END_TOKENS,
-    FAMILIES,
-    ends_of,
-    family_in,
-    family_named,
-    family_of_vocabulary,
-    tokens_of,
-)
-from service.engines.protocol import FileMarks
+from published.infilling import END_TOKENS, FAMILIES, FileMarks, ends_of, family_in, tokens_of
+from service.engines.families import family_named, family_of_vocabulary
 from service.errors import SetupError
 
 if TYPE_CHECKING:
-    from service.engines.protocol import FillInTheMiddle
+    from published.infilling import FillInTheMiddle
 
 # Granite Code has StarCoder's vocabulary and form: only a name tells them apart.
 SAME_AS = {"granite-code": "starcoder"}

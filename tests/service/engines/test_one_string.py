@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.families import END_TOKENS, FAMILIES, family_named, tokens_of
+from published.infilling import END_TOKENS, FAMILIES, FillInTheMiddle, tokens_of
+from service.engines.families import family_named
 from service.engines.one_string import TURNS, broken_up, one_string, stops_of, written
-from service.engines.protocol import EnginePrompt, FillInTheMiddle, Segment
+from service.engines.protocol import EnginePrompt, Segment
 from service.rendering import fill_in_the_middle
 from service.surroundings import ContextFile, Surroundings
 

