@@ -39,3 +39,15 @@ class RefusedReleaseError(TrainingError):
 
 class UnsupportedAdapterError(TrainingError):
     """An adapter cannot be written as GGUF."""
+
+
+class AggregationError(TrainingError):
+    """Updates that cannot be joined: they are not of one matrix, or have no weights."""
+
+
+class FederationError(TrainingError):
+    """A federation that cannot go on: too few nodes answered, or their updates were refused."""
+
+
+class NodeRefusalError(TrainingError):
+    """A node that does not take part: another base, another tokenizer, or orders that it does not accept."""

@@ -1,0 +1,368 @@
+"""The real thing: one SuperLink and three SuperNodes as processes, TLS and node keys, and what crosses recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("flwr")
+pytest.importorskip("peft")
+import safetensors.torch
+import torch
+import transformers
+
+from training.certificates import make_certificates, make_node_key
+from training.corpora import CorpusPlan, build
+from training.deployment import (
+    BUNDLE,
+    CA,
+    SERVER,
+    SERVER_KEY,
+    Node,
+    Server,
+    admit_command,
+    environment,
+    run_command,
+    write_bundle,
+)
+from training.errors import DestinationError, PlanError
+from training.examples import Split
+from training.federated import serve
+from training.grid import LocalGrid
+from training.node import client_app
+from training.strategies import Terms
+from training.supernode import is_own, own_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+MARKER = "zanzibar_marker_7f3a"
+NAMES = ("org-0", "org-1", "org-2")
+PATIENCE = 240
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+class Recorder:
+    """Stands between nodes and link with the link's own certificate, and keeps what passes in the clear."""
+
+    def __init__(self, certificates: Path, link: int) -> None:
+        self.up, self.down = bytearray(), bytearray()
+        self._link = link
+        self._serve = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._serve.load_cert_chain(certificates / SERVER, certificates / SERVER_KEY)
+        self._ask = ssl.create_default_context(cafile=str(certificates / CA))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(accepted,), daemon=True).start()
+
+    def _carry(self, accepted: socket.socket) -> None:
+        with contextlib.suppress(OSError), self._serve.wrap_socket(accepted, server_side=True) as node:
+            upstream = socket.create_connection(("127.0.0.1", self._link))
+            with self._ask.wrap_socket(upstream, server_hostname="127.0.0.1") as link:
+                down = threading.Thread(target=self._pump, args=(link, node, self.down), daemon=True)
+                down.start()
+                self._pump(node, link, self.up)
+                down.join()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket, into: bytearray) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                into += data
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+class Consortium:
+    """The processes of one federation on this machine."""
+
+    def __init__(self, home: Path, base: Path, corpora: dict[str, Path]) -> None:
+        self.home, self.base, self.corpora = home, base, corpora
+        self.certificates = home / "certificates"
+        make_certificates(self.certificates, ["127.0.0.1", "localhost"])
+        self.port = free_port()
+        self.server = Server(home, port=self.port, folder=self.certificates)
+        self.server.connect(f"127.0.0.1:{self.port}")
+        self.environment = environment(home, {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()})  # noqa: PTH109
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._start("link", self.server.command())
+        until(self._listens, "the SuperLink did not start")
+        self.recorder = Recorder(self.certificates, self.port)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def _start(self, name: str, command: list[str]) -> None:
+        with (self.home / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def log(self, name: str) -> str:
+        path = self.home / f"{name}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def node(self, name: str, *, admitted: bool = True) -> None:
+        """Start an organization's node."""
+        key = self.home / f"{name}.key"
+        public = make_node_key(key)
+        if admitted:
+            subprocess.run(admit_command(public, name), env=self.environment, check=True, capture_output=True)
+        address = f"127.0.0.1:{self.recorder.port}"
+        corpus = self.corpora.get(name, self.corpora["org-0"])
+        node = Node(name, corpus, str(self.base), address, free_port(), self.certificates / CA, key)
+        self._start(name, node.command())
+
+    def run(self, name: str, plan: Path, wait: float, timeout: float) -> None:
+        """Submit a run; its log is that of the process called `name`."""
+        self._start(name, run_command(self.home, plan, self.home / name, 2, wait, timeout))
+
+    def kill(self, name: str) -> None:
+        """End a node and its rounds like a power cut."""
+        os.killpg(self.processes[name].pid, signal.SIGKILL)
+        self.processes[name].wait()
+
+    def close(self) -> None:
+        self.recorder.close()
+        for process in self.processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def held_out(tree: Path, out: Path) -> None:
+    """Build a corpus with a seed that leaves something to hold out of so few files."""
+    for seed in range(50):
+        if build(CorpusPlan((tree,), out, seed)).splits[Split.VALIDATION].kinds.total():
+            return
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root, folders = tmp_path_factory.mktemp("corpora"), {}
+    for number, name in enumerate(NAMES):
+        tree = root / "trees" / name
+        tree.mkdir(parents=True)
+        for at in range(20):
+            text = "\n".join(
+                f"def f{number}_{at}_{line}(x{line}, y):\n    return x{line} * {number + at * line} + y  # {MARKER}"
+                for line in range(6)
+            )
+            (tree / f"m{at}.py").write_text(text, encoding="utf-8")
+        held_out(tree, root / name)
+        folders[name] = root / name
+    return folders
+
+
+@pytest.fixture(scope="module")
+def consortium(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, corpora: dict[str, Path]
+) -> Iterator[Consortium]:
+    one = Consortium(tmp_path_factory.mktemp("consortium"), tiny_base, corpora)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def plan_file(one: Consortium, name: str, rounds: int) -> Path:
+    path = one.home / f"{name}.toml"
+    organizations = "".join(f'[[organizations]]\nname = "{org}"\ncorpus = "{one.corpora[org]}"\n' for org in NAMES)
+    path.write_text(
+        f'name = "{name}"\n[model]\nbase = "{one.base}"\nrank = 2\nalpha = 4\n[regime]\nkind = "federated"\n'
+        f"rounds = {rounds}\n[optimizer]\nlearning_rate = 1e-2\nblock = 64\n{organizations}",
+        encoding="utf-8",
+    )
+    return path
+
+
+class Present(LocalGrid):
+    """Nodes that are there round by round."""
+
+    def __init__(self, nodes: dict[int, Any], present: list[list[int]]) -> None:
+        super().__init__(nodes)
+        self._rounds = iter([*present, present[-1]])
+
+    def get_node_ids(self) -> list[int]:
+        return next(self._rounds)
+
+
+def in_process(one: Consortium, plan: Path, organizations: list[list[str]], out: Path) -> dict[str, torch.Tensor]:
+    """The model of the same federation without processes, with the same nodes in each round."""
+    nodes = {
+        number: (client_app(), {"organization": name, "corpus": str(one.corpora[name]), "base": str(one.base)})
+        for number, name in enumerate(NAMES)
+    }
+    present = [[NAMES.index(name) for name in names] for names in organizations]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        serve(Present(nodes, present), plan, out, Terms(wait=0.0))
+    finally:
+        torch.set_num_threads(threads)
+    return weights(out)
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    (path,) = out.glob("*/*model.safetensors")
+    return safetensors.torch.load_file(path)
+
+
+def test_three_nodes_train_as_in_one_process_and_no_code_crosses(consortium: Consortium, tmp_path: Path) -> None:
+    one, plan = consortium, plan_file(consortium, "trial", rounds=3)
+    for name in ("org-0", "org-1"):
+        one.node(name)
+    one.run("out-trial", plan, wait=15, timeout=120)
+    until(lambda: "Sampled 2 nodes" in one.log("out-trial"), "the first round did not begin")
+    one.node("org-2")
+    one.node("stranger", admitted=False)
+    assert one.processes["out-trial"].wait(PATIENCE) == 0
+    told = json.loads((one.home / "out-trial" / "federation.json").read_text(encoding="utf-8"))
+    organizations = [entry["organizations"] for entry in told["rounds"]]
+    assert organizations[0] == ["org-0", "org-1"], "the late node came with the others"
+    assert organizations[-1] == list(NAMES), "the late node was not taken in"
+    assert told["refusals"] == []
+
+    other = in_process(one, plan, organizations, tmp_path)
+    mine = weights(one.home / "out-trial")
+    assert set(mine) == set(other)
+    assert all(torch.allclose(mine[name], other[name], atol=1e-6) for name in mine)
+
+    assert one.processes["stranger"].poll() is not None or "Received successfully" not in one.log("stranger")
+    up = bytes(one.recorder.up)
+    assert b"num-examples" in up
+    assert b"org-0" in up, "the recording is not in the clear"
+    assert MARKER.encode() not in up
+    assert not any(run in up for run in token_runs(one))
+    assert str(one.corpora["org-0"]).encode() not in up
+
+
+def finished(one: Consortium, name: str) -> str:
+    one.processes[name].wait(PATIENCE)
+    return one.log(name)
+
+
+def token_runs(one: Consortium) -> Iterator[bytes]:
+    """Eight tokens in a row of each corpus, in every width that they could be sent in."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(one.base)
+    for corpus in one.corpora.values():
+        for line in (corpus / "train.jsonl").read_text(encoding="utf-8").splitlines():
+            example = json.loads(line)
+            ids = tokenizer(example["prefix"] + example["middle"] + example["suffix"]).input_ids
+            for start in range(0, len(ids) - 8, 16):
+                for kind in (torch.int16, torch.int32, torch.int64, torch.float32):
+                    yield torch.tensor(ids[start : start + 8], dtype=kind).numpy().tobytes()
+
+
+def test_a_node_that_dies_does_not_end_the_run(consortium: Consortium, tmp_path: Path) -> None:
+    one, plan = consortium, plan_file(consortium, "dying", rounds=1)
+    seen = one.log("org-1").count("Receiving: train")
+    one.run("out-dying", plan, wait=30, timeout=45)
+    until(lambda: one.log("org-1").count("Receiving: train") > seen, "the node was not asked")
+    one.kill("org-1")
+    assert one.processes["out-dying"].wait(PATIENCE) == 0
+    told = json.loads((one.home / "out-dying" / "federation.json").read_text(encoding="utf-8"))
+    assert [entry["organizations"] for entry in told["rounds"]] == [["org-0", "org-2"]]
+    other = in_process(one, plan, [["org-0", "org-2"]], tmp_path)
+    mine = weights(one.home / "out-dying")
+    assert all(torch.allclose(mine[name], other[name], atol=1e-6) for name in mine)
+
+
+def test_a_bundle_with_other_code_is_not_run(consortium: Consortium) -> None:
+    """Whoever may submit runs cannot run a program of theirs beside a corpus."""
+    one, plan = consortium, plan_file(consortium, "foreign", rounds=1)
+    proof = one.home / "proof"
+    bundle = one.home / "cleanroom-federation"
+    theirs = bundle / "theirs.py"
+    try:
+        command = run_command(one.home, plan, one.home / "out-foreign", 1, 20, 60)
+        theirs.write_text(
+            "from pathlib import Path\nfrom training.node import app as theirs\n"
+            f"app = theirs\nPath({str(proof)!r}).write_text('ran')\n",
+            encoding="utf-8",
+        )
+        (bundle / "pyproject.toml").write_text(BUNDLE.replace("training.node:app", "theirs:app"), encoding="utf-8")
+        one._start("out-foreign", command)
+        assert "started run" in finished(one, "out-foreign")
+    finally:
+        theirs.unlink()
+        write_bundle(one.home)
+    until(lambda: "is not this installation's" in one.log("org-0"), "the bundle was not looked at")
+    assert not proof.exists()
+    assert not (one.home / "out-foreign" / "federation.json").exists()
+
+
+def test_only_the_installations_own_bundle_counts() -> None:
+    assert is_own(own_bundle())
+    assert not is_own(b"")
+    assert not is_own(own_bundle()[:-30])
+
+
+def test_keys_and_certificates_are_for_their_owner_and_never_overwritten(tmp_path: Path) -> None:
+    make_certificates(tmp_path, ["fed.example.org", "10.0.0.1"])
+    make_node_key(tmp_path / "org.key")
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+    with pytest.raises(DestinationError, match="exists"):
+        make_certificates(tmp_path, ["localhost"])
+    with pytest.raises(DestinationError, match="exists"):
+        make_node_key(tmp_path / "org.key")
+
+
+def test_half_a_node_is_refused(tmp_path: Path, corpora: dict[str, Path]) -> None:
+    with pytest.raises(PlanError, match="both --ca and --key"):
+        Node("org-0", corpora["org-0"], "base", "localhost:1", ca=tmp_path / "ca.pem").command()
+    with pytest.raises(DestinationError, match="corpus build"):
+        Node("org-0", tmp_path, "base", "localhost:1").command()
+    with pytest.raises(PlanError, match="quote"):
+        Node('org"0', corpora["org-0"], "base", "localhost:1").command()
+
+
+def test_flowers_processes_tell_its_makers_nothing(tmp_path: Path) -> None:
+    told = environment(tmp_path, {})
+    assert told["FLWR_TELEMETRY_ENABLED"] == "0"
+    assert told["FLWR_DISABLE_UPDATE_CHECK"] == "1"
