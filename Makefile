@@ -92,6 +92,10 @@ bench-usefulness: $(STAMP)  ## Needs HUMAN_EVAL_INFILLING=FOLDER, the data of Op
 	mkdir -p .bench
 	SCALE=$(SCALE) $(BIN)/python benchmarks/usefulness.py | tee .bench/usefulness.out
 
+bench-memorization: $(TRAINING_STAMP)  ## Needs the extra training, and trains a small model for some minutes.
+	mkdir -p .bench
+	SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/memorization.py | tee .bench/memorization.out
+
 docs: $(STAMP)  ## Hold the documentation to the code.
 	$(BIN)/python -m pytest -q tests/docs tests/service/test_settings.py
 
