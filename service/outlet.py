@@ -101,7 +101,8 @@ class Outlet:
         while not self.leaking:
             if (early := self._next - loop.time()) > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._settling.wait(), early)
+                    async with asyncio.timeout(early):
+                        await self._settling.wait()
             if self._settling.is_set():
                 return  # all of it is checked now
             text = draft.text

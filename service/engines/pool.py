@@ -160,8 +160,10 @@ class Pool:
 
     async def _look_after(self) -> None:
         while True:
+            # Not `wait_for`, which before Python 3.12 takes a cancellation for the alarm if both come at once.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._alarm.wait(), RETRY_SECONDS)
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await self._alarm.wait()
             self._alarm.clear()
             await asyncio.gather(
                 *(_look_at(server) for server in self._servers if server.suspect or not server.answers)
