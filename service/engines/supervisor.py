@@ -148,7 +148,9 @@ class Supervisor:
         misses = 0
         while process.returncode is None and misses < MISSES:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), WATCH_SECONDS)
+                # Not `wait_for`, which before Python 3.12 may take a cancellation for the process's end.
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await process.wait()
             misses = 0 if await self._answers() else misses + 1
 
     async def _end(self) -> None:
@@ -159,7 +161,8 @@ class Supervisor:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
         except TimeoutError:
             pass
         finally:
