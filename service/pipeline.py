@@ -67,7 +67,6 @@ class Pipeline:
         self._metrics = services.metrics
         self._limits = services.limits
         self._release = services.release
-        self._release_ready = Readiness(services.release.require_standing) if services.release is not None else None
         self._request_timeout = services.settings.request_timeout
         self._admission = admission_for(services.settings, services.engine.capacity)
         services.metrics.follow(self._admission)
@@ -229,8 +228,9 @@ class Pipeline:
 
     async def _require_ready(self) -> None:
         """Ask before the engine writes: whether the model still stands, and whether the guard can answer."""
-        if self._release_ready is not None:
-            await self._release_ready.require()
+        if self._release is not None:
+            # A model that was withdrawn writes nothing more from that moment on; to look takes microseconds.
+            self._release.require_standing()
         with self._refusing():
             await self._guard_ready.require()
 
