@@ -29,7 +29,7 @@ from guard.store import open_store
 from guard.types import Owner
 from service.accounts import Accounts, Quota, Scope
 from service.app import create_app
-from service.engines.protocol import Chunk, EnginePrompt, FillInTheMiddle, Sampling, TokenLogprobs
+from service.engines.protocol import Chunk, EnginePrompt, Sampling, TokenLogprobs
 from service.engines.stops import StopFilter
 from service.limit_store import open_limit_store
 from service.limits import Limits
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from guard.store import Store
+    from published.infilling import FillInTheMiddle
 
 PATIENCE = 5.0
 LEAKS_A_DAY = 200
