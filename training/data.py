@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from guard.secret import IndexKey
+from training.augmentation import renamed
 from training.corpora import MANIFEST
 from training.duplicates import Originals
 from training.errors import EmptyCorpusError, PlanError
@@ -109,7 +109,7 @@ def training_examples(corpora: Sequence[Corpus], settings: DataPlan, seed: int) 
     if settings.fim_rate is not None:
         examples = _cut(examples, settings.fim_rate, seed)
     if settings.rename_identifiers:
-        examples = _renamed(examples, settings.rename_identifiers, seed)
+        examples = renamed(examples, settings.rename_identifiers, seed)
     if not examples:
         message = f"nothing is left to train on of {', '.join(corpus.name for corpus in corpora)}"
         raise EmptyCorpusError(message)
@@ -128,14 +128,3 @@ def _cut(examples: list[Example], rate: float, seed: int) -> list[Example]:
         replace(example, kind=kind, prefix=prefix, suffix=suffix, middle=middle)
         for example, (kind, prefix, suffix, middle) in cuts
     ]
-
-
-def _renamed(examples: list[Example], share: float, seed: int) -> list[Example]:
-    """The examples, a share of them with other identifiers. Raises PlanError where this version cannot."""
-    try:
-        augmentation = import_module("training.augmentation")
-    except ModuleNotFoundError as error:
-        message = "data.rename_identifiers: this version cannot rename identifiers yet: write 0"
-        raise PlanError(message) from error
-    augmented: list[Example] = augmentation.renamed(examples, share, seed)
-    return augmented

@@ -173,7 +173,10 @@ class DataPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class PrivacyPlan:
-    """Differential privacy: (epsilon, delta) for each `unit`, whose contribution is clipped to the norm `clip`."""
+    """Differential privacy: (epsilon, delta) for each `unit`, whose contribution is clipped to the norm `clip`.
+
+    An example is one file of source. The unit "organization" is known, and refused (`training.privacy`).
+    """
 
     unit: Literal["example", "organization"]
     epsilon: Positive

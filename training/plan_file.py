@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from training.errors import PlanError
 from training.plan import OPTIONS, PACKAGED, Compartmentalized, Federated, Incremental, Method, Plan
+from training.privacy import complaints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,6 +143,7 @@ def _contradictions(plan: Plan) -> Iterator[str]:
         yield f"optimizer.micro_batch is {part}: name a divisor of batch, which is {batch}"
     if isinstance(plan.model.targets, str) and plan.model.targets != "all-linear":
         yield f'model.targets is {plan.model.targets!r}: write "all-linear", or a list of names of modules'
+    yield from complaints(plan)
 
 
 def _misordered(order: tuple[str, ...], names: tuple[str, ...]) -> Iterator[str]:

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from training.base import trainable
-from training.blocks import Blocks, blocks_of
+from training.blocks import Blocks, apart, blocks_of
 from training.data import Corpus, training_examples
 from training.errors import PlanError
 from training.examples import Split
+from training.local import steps_a_pass
 from training.models import ADAPTERS, combined, save
 from training.ordering import ordered
 from training.plan import Centralized, Compartmentalized, Federated, Incremental
+from training.privacy import Account, Spending, affordable, spent_before
 from training.stages import Stage, StageResult, train_stage
 
 if TYPE_CHECKING:
@@ -41,9 +44,35 @@ class Work:
     report: Callable[[At], None]
 
     def training_blocks(self, corpora: Sequence[Corpus]) -> Blocks:
-        """The rows that one trainer of these corpora reads."""
+        """The rows that one trainer of these corpora reads; with privacy, of one example each."""
         examples = training_examples(corpora, self.plan.data, self.plan.seed)
-        return blocks_of(examples, self.base.vocabulary, self.plan.optimizer.block)
+        rows = blocks_of if self.plan.privacy is None else apart
+        return rows(examples, self.base.vocabulary, self.plan.optimizer.block)
+
+    def spent_before(self) -> dict[str, tuple[Spending, ...]]:
+        """What training the base has spent of each organization's privacy. Raises PlanError."""
+        return spent_before(self.base.folder)
+
+    def account(self, corpora: Sequence[Corpus], blocks: Blocks) -> Account | None:
+        """What a stage on these corpora may spend of their privacy. Raises PlanError where nothing is left."""
+        settings = self.plan.privacy
+        if settings is None:
+            return None
+        before, names = self.spent_before(), tuple(corpus.name for corpus in corpora)
+        pass_ = steps_a_pass(blocks, self.plan.optimizer)
+        steps = max(1, math.ceil(pass_ * self.plan.passes))
+        # Opacus' loader gives each example this chance. Who spent most before has least left.
+        budgets = {affordable(before.get(name, ()), 1 / pass_, steps, settings) for name in names}
+        return Account(names, max(budgets, key=lambda one: one.noise_multiplier))
+
+    def accounts(self) -> tuple[Account, ...]:
+        """What every stage may spend, in the order of the stages; nothing without privacy. Raises PlanError."""
+        if self.plan.privacy is None:
+            return ()
+        together = isinstance(self.plan.regime, Centralized)
+        groups = [self.corpora] if together else [(corpus,) for corpus in in_order(self)]
+        found = (self.account(group, self.training_blocks(group)) for group in groups)
+        return tuple(account for account in found if account is not None)
 
     def held_out(self, corpora: Sequence[Corpus]) -> Blocks:
         """The rows of these corpora that are not trained on, as the corpora cut them."""
@@ -56,7 +85,9 @@ class Work:
 
     def train(self, model: Any, name: str, corpora: Sequence[Corpus], seed: int) -> StageResult:  # noqa: ANN401 - as above
         """Train `model` on these corpora, as a stage called `name`."""
-        stage = Stage(name, self.training_blocks(corpora), self.held_out(corpora), seed)
+        blocks = self.training_blocks(corpora)
+        account = self.account(corpora, blocks)
+        stage = Stage(name, blocks, self.held_out(corpora), seed, None if account is None else account.budget)
         return train_stage(model, stage, self.plan, self.folder, resume=self.resume, report=self.report)
 
 
@@ -74,8 +105,8 @@ def train(work: Work) -> Trained:
     match work.plan.regime:
         case Centralized():
             return centralized(work)
-        case Incremental() as regime:
-            return incremental(work, regime)
+        case Incremental():
+            return incremental(work)
         case Compartmentalized():
             return compartmentalized(work)
         case Federated():
@@ -88,16 +119,26 @@ def centralized(work: Work) -> Trained:
     return Trained(model, (work.train(model, "all", work.corpora, work.plan.seed),))
 
 
-def incremental(work: Work, regime: Incremental) -> Trained:
+def incremental(work: Work) -> Trained:
     """One model on one organization after the other, each with a learning-rate schedule of its own."""
-    corpora = {corpus.name: corpus for corpus in work.corpora}
-    order = ordered(regime, {name: _tokens(work, corpus) for name, corpus in corpora.items()})
     model = work.model()
     stages = [
-        work.train(model, f"{turn:02}-{name}", [corpora[name]], work.plan.seed + turn)
-        for turn, name in enumerate(order, 1)
+        work.train(model, f"{turn:02}-{corpus.name}", [corpus], work.plan.seed + turn)
+        for turn, corpus in enumerate(in_order(work), 1)
     ]
     return Trained(model, tuple(stages))
+
+
+def in_order(work: Work) -> tuple[Corpus, ...]:
+    """The corpora in the order in which stages of their own train on them."""
+    regime = work.plan.regime
+    if not isinstance(regime, Incremental):
+        return work.corpora
+    corpora = {corpus.name: corpus for corpus in work.corpora}
+    order = regime.order
+    if isinstance(order, str):
+        order = ordered(regime, {name: _tokens(work, corpus) for name, corpus in corpora.items()})
+    return tuple(corpora[name] for name in order)
 
 
 def _tokens(work: Work, corpus: Corpus) -> list[int]:

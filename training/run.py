@@ -18,10 +18,12 @@ import transformers
 from training.base import device_for, open_base, parameters
 from training.data import open_corpora
 from training.errors import DestinationError, PlanError
+from training.examples import Split
 from training.local import loss_of
 from training.models import ADAPTER, MODEL, RUN, save
 from training.plan import Compartmentalized, Method
 from training.plan_file import read_plan
+from training.privacy import Ledger, record, require_delta
 from training.regimes import Trained, Work, train
 
 if TYPE_CHECKING:
@@ -59,15 +61,15 @@ def run_plan(
     """
     plan = read_plan(plan_file)
     folder = plan_file.absolute().parent / "runs" / plan.name if out is None else out
-    if plan.privacy is not None:
-        message = f"{plan_file}: this version cannot train with differential privacy: leave [privacy] out"
-        raise PlanError(message)
     _require_free(folder, resume=resume)
     corpora = open_corpora(plan.organizations)
+    if plan.privacy is not None:
+        require_delta(plan.privacy, {corpus.name: len(corpus.examples(Split.TRAIN)) for corpus in corpora})
     device_for(plan.model.device)
     base = open_base(plan.model.base)
     _require_room(folder, plan, base)
     work = Work(plan, base, corpora, folder, resume, report)
+    work.accounts()  # Refuses what is over the budget before anything is spent.
     started = _begin(work, plan_file.read_bytes())
     transformers.set_seed(plan.seed)
     trained = train(work)
@@ -175,11 +177,21 @@ def _record(work: Work, trained: Trained, started: str) -> dict[str, Any]:
         "validation_losses": losses,
         "code_version": f"cleanroom {version('cleanroom')}",
         "seeds": [plan.seed],
-        "privacy": None,
+        "privacy": _privacy(work, trained),
         "started": started,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "parent": _parent(work.base.folder),
     }
+
+
+def _privacy(work: Work, trained: Trained) -> dict[str, Any] | None:
+    """What the run spent; the ledgers of the stages, which still lie beside their weights, know the steps."""
+    if work.plan.privacy is None:
+        return None
+    folders = (work.folder / "checkpoints" / stage.name for stage in trained.stages)
+    accounts = work.accounts()
+    made = [Ledger(folder, account.budget).steps for folder, account in zip(folders, accounts, strict=True)]
+    return record(work.plan.privacy, work.spent_before(), list(zip(accounts, made, strict=True)))
 
 
 def _parent(folder: Path) -> str | None:

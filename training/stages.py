@@ -19,6 +19,8 @@ from training.hooks import Marks, Notes, Validation, last_complete, step_of
 from training.local import Fingerprint, arguments_for, loss_of, steps_a_pass, trainer_for
 from training.log import At, StageLog
 from training.monitor import Monitor
+from training.noisy import train_noisily
+from training.privacy import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from training.blocks import Blocks
     from training.plan import Plan
+    from training.privacy import Spending
 
 WEIGHTS, FINISHED = "weights.safetensors", "finished.json"
 _LITTLE_ROOM = 64 * 2**20
@@ -36,12 +39,16 @@ _LITTLE_ROOM = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What to train on. `validation`: code held out, on which the loss is looked at. `name`: of its folder."""
+    """What to train on. `validation`: code held out, on which the loss is looked at. `name`: of its folder.
+
+    `budget`: of the privacy of the rows, each of which is then one example.
+    """
 
     name: str
     blocks: Blocks
     validation: Blocks
     seed: int
+    budget: Spending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +124,14 @@ def _trained(  # noqa: PLR0917 - as above
     validation = Validation(stage.validation, settings.batch, every, plan.budget.validation_loss, log)
     monitor = None if plan.monitor is None else Monitor(plan.monitor, stage.blocks, log, plan.seed)
     hooks = [validation, *([] if monitor is None else [monitor]), Notes(log, stage.name, report), Marks()]
-    trainer = trainer_for(model, arguments, stage.blocks, hooks=hooks)
-    steps = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).global_step
+    if stage.budget is None or plan.privacy is None:
+        trainer = trainer_for(model, arguments, stage.blocks, hooks=hooks)
+        steps = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).global_step
+    else:
+        ledger = Ledger(folder, stage.budget)
+        steps = train_noisily(
+            model, arguments, stage.blocks, checkpoint, ledger=ledger, clip=plan.privacy.clip, hooks=hooks
+        )
     before.require_moved(model)
     at, loss = validation.last or (0, math.inf)
     if at != steps:

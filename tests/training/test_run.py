@@ -42,7 +42,6 @@ run_plan(*map(pathlib.Path, sys.argv[1:]))
     [
         ({"model": {"base": "./absent"}}, ModelError, "does not exist"),
         ({"model": {"method": "lora", "targets": ["absent_proj"]}}, ModelError, "do not fit the base"),
-        ({"privacy": {"unit": "example", "epsilon": 8.0, "delta": 1e-5}}, PlanError, r"leave \[privacy\] out"),
         ({"monitor": {"tokens": 64}}, PlanError, "no file fills 128 tokens"),
         ({"orgs": ("org-a", "absent")}, PlanError, "is no complete corpus"),
         ({"checkpoints": {"keep": 10**9}}, DestinationError, "the run needs"),
@@ -57,12 +56,12 @@ def test_what_cannot_be_trained_is_named(
         run_plan(plan(**changes))
 
 
-def test_identifiers_are_not_silently_left_as_they_are(
-    plan: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "training.augmentation", None)
-    with pytest.raises(PlanError, match="cannot rename identifiers yet"):
-        run_plan(plan(data={"rename_identifiers": 0.5}))
+def test_other_identifiers_are_trained_on(plan: Callable[..., Path]) -> None:
+    tokens = []
+    for share in (0.0, 1.0):
+        run = run_plan(plan(f"share-{share:g}", orgs=("org-a",), data={"rename_identifiers": share}))
+        tokens.append(json.loads((run / "run.json").read_text(encoding="utf-8"))["orgs"]["org-a"]["tokens"])
+    assert tokens[0] != tokens[1]
 
 
 def test_a_run_goes_on_from_another_one(plan: Callable[..., Path]) -> None:
