@@ -74,6 +74,7 @@ def main() -> None:
     given = parser.parse_args()
     importlib.import_module(APP)
     superexec = importlib.import_module("flwr.supercore.superexec.run_superexec")
+    _LOG.info("rounds can begin at %s", given.runtime_api_address)
     superexec.get_executor = lambda *_, **__: Forks()  # type: ignore[attr-defined]
     superexec.run_superexec(given.runtime_api_address, insecure=True, parent_pid=given.parent_pid)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from flwr.cli.build import build_fab_from_files
 from flwr.supercore.fab import Fab
+from flwr.supercore.utils import get_flwr_home
 from flwr.supernode.nodestate import NodeState, NodeStateFactory
 from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("flwr")
 _BYTES = 1 << 20
 """No honest bundle is longer: it is one short file and its table of contents."""
+_NO_HASH = "refused"
+"""Flower looks for an unpacked app by the first digits of its hash, and no hexadecimal digit is an r."""
 
 
 def own_bundle() -> bytes:
@@ -64,13 +67,14 @@ class OwnCode(InMemoryNodeState):
     def get_fab(self, fab_hash: str) -> Fab | None:
         """The bundle that was sent, if it is the node's own.
 
-        Else the node's own under the foreign hash, where Flower then finds no app and answers with an error.
+        Else the node's own under no hash at all, where Flower then finds no app and answers with an error.
         """
         fab = super().get_fab(fab_hash)
         if fab is None or is_own(fab.content):
             return fab
         _LOG.error("a bundle that is not this installation's was refused: %s", fab_hash)
-        return Fab(fab_hash, own_bundle(), {})
+        # Not under the hash that was sent: a link on the same machine has unpacked the foreign bundle under it.
+        return Fab(_NO_HASH, own_bundle(), {})
 
 
 class _Factory(NodeStateFactory):
@@ -88,6 +92,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     given, _ = parser.parse_known_args()
     address = f"127.0.0.1:{given.port}"
+    # Of its own: in the home of a link on the same machine lies whatever was submitted, under eight digits of its hash.
+    os.environ["FLWR_HOME"] = str(get_flwr_home() / f"node-{given.port}")
     rounds = [sys.executable, "-m", "training.executor", "--runtime-api-address", address]
     subprocess.Popen([*rounds, "--parent-pid", str(os.getpid())])
     sys.argv += ["--isolation", "process", "--host", "127.0.0.1"]

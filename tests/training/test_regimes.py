@@ -80,6 +80,37 @@ def test_incremental_training_follows_its_order(plan: Callable[..., Path]) -> No
     assert not same(weights(by_size / "model"), weights(given / "model"))
 
 
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
+        ({"method": "lora", "rank": 2}, "adapter"),
+        # Two updates a round of rank 4 fill matrices of 32 x 32 in two rounds.
+        ({"method": "lora", "rank": 4}, "model"),
+        ({"method": "full"}, "model"),
+    ],
+)
+def test_a_federation_in_one_process_ends_with_a_model_that_opens(
+    plan: Callable[..., Path], tiny_base: Path, model: dict[str, Any], folder: str
+) -> None:
+    pytest.importorskip("flwr", reason="needs the extra federation")
+    reported: list[tuple[int, int]] = []
+    regime = {"kind": "federated", "rounds": 2, "local_passes": 0.25}
+    path = plan(model=model, regime=regime)
+    run = run_plan(path, report=lambda at: reported.append((at.done, at.total)))
+    told = record(run)
+    assert told["regime"] == "federated"
+    assert set(told["orgs"]) == {"org-a", "org-b"}
+    rounds = json.loads((run / "federation.json").read_text(encoding="utf-8"))["rounds"]
+    assert [entry["organizations"] for entry in rounds] == [["org-a", "org-b"]] * 2
+    assert reported == [(1, 2), (2, 2)]
+    assert weights(run / folder)
+    trained, tokenizer = open_model(run)
+    tokens = tokenizer("def f(x):\n    return x\n", return_tensors="pt").input_ids
+    with torch.no_grad():
+        logits = [one(input_ids=tokens).logits for one in (trained, load(tiny_base, torch.device("cpu")))]
+    assert float((logits[0] - logits[1]).abs().max()) > 1e-4, "what was trained is not in it"
+
+
 def test_dropping_a_compartment_equals_never_having_had_it(plan: Callable[..., Path]) -> None:
     compartments = {"regime": {"kind": "compartmentalized"}, "model": {"method": "lora"}}
     three = run_plan(plan("three", ("org-a", "org-b", "org-c"), **compartments))
