@@ -110,11 +110,6 @@ class Examination:
             found += self._significant(owners, private, allowed | licensed, left)
         return found
 
-    @property
-    def closest(self) -> float:
-        """Bits of the best that was weighed of what the caller may not see; 0 if none comes near a match."""
-        return max(self._weighed.values(), default=0.0)
-
     def traces(self) -> list[Trace]:
         """The chains that `candidates` came upon in code that the caller may not see, matches or not."""
         found = []

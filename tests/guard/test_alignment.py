@@ -196,6 +196,8 @@ def test_scattered_runs_count_in_any_order() -> None:
     worth, spans, covered = alignment.scattered(np.array([False, True]), ones, half)
     assert worth.tolist() == [0.0, 30 - SCATTERED_RUN]
     assert spans.tolist() == [[0, 0, 0], [60, 90, 30]]
+    worth, _, _ = alignment.scattered(np.ones(2, dtype=np.bool_), ones, half, 1000.0)
+    assert worth.tolist() == [0.0, 0.0]
     assert alignment.counts.tolist() == [len(run(20, 60)) + len(run(70, 100)), len(run(60, 90)) + 1]
 
 
@@ -205,3 +207,12 @@ def test_scattered_runs_that_overlap_count_once() -> None:
     worth, spans, _ = alignment.scattered(np.ones(1, dtype=np.bool_), np.ones(LENGTH), np.full(LENGTH, 0.5))
     assert worth[0] == pytest.approx(70 * 1.5 - 2 * SCATTERED_RUN)
     assert spans[0].tolist() == [20, 90, 70]
+
+
+def test_seeds_of_many_documents_are_kept_apart() -> None:
+    rng = np.random.default_rng(3)
+    documents = np.repeat(rng.choice(2**40, size=300, replace=False), 2)
+    places = np.tile([7, 3], 300)
+    found = Alignment(Seeds(places, documents, places + 50, np.zeros(600, dtype=np.bool_)), LENGTH)
+    assert sorted(found.documents.tolist()) == sorted(set(documents.tolist()))
+    assert found.counts.tolist() == [2] * 300

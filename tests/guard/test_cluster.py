@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,15 @@ from guard.audit import verify
 from guard.errors import RefusalError, StoreEmptyError, StoreMismatchError, StoreUnavailableError
 from guard.index import Index
 from guard.inventory import statistics
-from guard.layout import SHARDS, mark
+from guard.layout import SHARDS, VERSION, mark
 from guard.secret import IndexKey
 from guard.store import Store, open_store
 from guard.withdrawal import withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from guard.nodes import Question
 
 SECONDS = 30.0
 SLOTS = 16_384
@@ -178,6 +181,26 @@ def test_damage_is_found_on_every_node(indexed: Indexed, cluster: list[Node]) ->
     indexed.add(BETA, "a.py", PYTHON)
     verify(indexed.index, mend=True)
     assert verify(indexed.index).sound
+
+
+def test_an_index_that_changes_faster_than_it_is_asked_is_refused(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, ask = indexed.index.store, indexed.index.store.ask
+
+    def changing(questions: Sequence[Question]) -> list[Any]:
+        answers = ask(questions)
+        store.writer.incr(VERSION)
+        return answers
+
+    monkeypatch.setattr(store, "ask", changing)
+    with pytest.raises(StoreUnavailableError, match="changes faster"):
+        indexed.check(PYTHON)
+
+
+def test_a_cluster_that_has_an_index_keeps_it(store: Store, indexed: Indexed) -> None:
+    stamp = indexed.index.stamp()
+    assert store.initialize(replace(stamp, index_id="another")).index_id == stamp.index_id
 
 
 def test_scripts_that_a_node_forgot_are_sent_again(indexed: Indexed, cluster: list[Node]) -> None:

@@ -46,3 +46,11 @@ def test_a_mark_inside_a_string_of_the_other_mark_ends_nothing() -> None:
     text = "text = '''one \"\"\" two'''\nreturn text[1:2]\n"
     assert exact(lex(text, "python").code) == exact(lex(text, "python", fragment=False).code)
     assert exact(lex(text, "python").code)[2] == '"one """ two'
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "tokens"),
+    [("x = 'abc\\", "python", 4), ('y = "abc\\', "rust", 4), ("x: 'a", "rust", 3), ("x: &'a", "rust", 4)],
+)
+def test_a_text_may_end_within_a_literal(text: str, language: str, tokens: int) -> None:
+    assert len(lex(text, language).code) == tokens

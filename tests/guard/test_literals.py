@@ -135,6 +135,14 @@ def test_a_key_of_others_is_blocked_to_the_character(indexed: Indexed) -> None:
     assert SECRET not in match.reason
 
 
+def test_two_keys_of_one_document_are_two_leaks(indexed: Indexed) -> None:
+    other = "c4b7d9e2f1a05638e7b19d4c2f6a8035"
+    indexed.add(ACME, "both.py", f'{LINE}OTHER = "{other}"\n')
+    text = f'{LINE}print("hello, world, and so on")\nOTHER = "{other}"\n'
+    found = [match for match in indexed.check(text).matches if match.action is Action.BLOCK]
+    assert {text[match.start : match.end] for match in found} >= {SECRET, other}
+
+
 def test_one_letter_that_is_added_is_enough(indexed: Indexed) -> None:
     indexed.add(ACME, "settings.py", LINE)
     for known in range(SIZE - 1, len(SECRET)):

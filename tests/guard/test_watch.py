@@ -15,7 +15,7 @@ from guard.errors import RefusalError
 from guard.licenses import LicensePolicy
 from guard.tokens import lex
 from guard.types import Action, Owner
-from guard.watch import EARLY, LATE, WINDOW
+from guard.watch import EARLY, LATE, WINDOW, _Open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,3 +161,26 @@ def test_an_index_that_is_gone_lets_nothing_more_out(indexed: Indexed) -> None:
     indexed.store.writer.flushall()
     with pytest.raises(RefusalError):
         watch.look(UNRELATED)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+@CAUTIONS
+def test_looks_together_are_looks_apart(indexed: Indexed, caution: Caution, data: st.DataObject) -> None:
+    texts = [METHOD, UNRELATED + "\n\n" + renamed(METHOD), UNRELATED, METHOD, ""]
+    callers = ["gamma", "gamma", "gamma", "acme", "gamma"]
+    queries = [GuardQuery("", caller, "", "python") for caller in callers]
+    together = [indexed.guard.watch(query, caution) for query in queries]
+    apart = [indexed.guard.watch(query, caution) for query in queries]
+    parts = data.draw(st.lists(st.floats(0, 1), max_size=6).map(sorted))
+    for part in [*parts, 1.0]:
+        so_far = [text[: int(len(text) * part)] for text in texts]
+        holds = indexed.guard.look(list(zip(together, so_far, strict=True)))
+        assert holds == [watch.look(text) for watch, text in zip(apart, so_far, strict=True)]
+
+
+def test_a_remark_that_has_left_the_window_is_held_no_longer(indexed: Indexed) -> None:
+    watch = indexed.guard.watch(GuardQuery("", "gamma", "", "python"), EARLY)
+    watch._open = [_Open(prose=True, start=0, end=4)]
+    text = "a = 1\n"
+    assert watch.look(text).safe == len(text)
