@@ -123,7 +123,7 @@ class Index:
         found = self._looker.look(stamp, names, b"".join(map(document_key, documents)))
         if found.stamp != stamp.to_bytes():
             self.store.accept(stamp, found.stamp)
-            self._garbage("the stamp of another index")
+            self._garbage("the stamp of another index")  # pragma: no cover - `accept` raises; should it ever not
         try:
             which, veiled = picked(names, found.parts)
             postings = self._names.veil(names[which], veiled)

@@ -66,15 +66,12 @@ class TreeLicense:
 
     def _upwards(self, path: Path) -> Iterator[tuple[LicenseFolder, str]]:
         """The folders from the one that holds `path` (or is it) to the top, each with the path relative to it."""
-        folder = path if path == self.root else path.parent
-        while folder.is_relative_to(self.top):
+        first = path if path == self.root else path.parent
+        for folder in (each for each in (first, *first.parents) if each.is_relative_to(self.top)):
             if folder not in self._folders:
                 self._folders[folder] = read_folder(folder)
             inner = path.relative_to(folder).as_posix()
             yield self._folders[folder], "" if inner == "." else inner
-            if folder == self.top:
-                return
-            folder = folder.parent
 
     def _of_folders(self, path: Path) -> str | None:
         said = (folder.license_of(inner) for folder, inner in self._upwards(path))

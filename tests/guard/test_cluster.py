@@ -25,7 +25,7 @@ from guard.index import Index
 from guard.inventory import statistics
 from guard.layout import SHARDS, VERSION, mark
 from guard.secret import IndexKey
-from guard.store import Store, open_store
+from guard.store import STAMP_KEY, Store, open_store
 from guard.withdrawal import withdraw
 
 if TYPE_CHECKING:
@@ -201,6 +201,13 @@ def test_an_index_that_changes_faster_than_it_is_asked_is_refused(
 def test_a_cluster_that_has_an_index_keeps_it(store: Store, indexed: Indexed) -> None:
     stamp = indexed.index.stamp()
     assert store.initialize(replace(stamp, index_id="another")).index_id == stamp.index_id
+
+
+def test_a_cluster_with_remains_of_an_index_is_refused(store: Store, indexed: Indexed) -> None:
+    stamp = indexed.index.stamp()
+    store.writer.delete(STAMP_KEY)
+    with pytest.raises(StoreMismatchError):
+        store.initialize(stamp)
 
 
 def test_scripts_that_a_node_forgot_are_sent_again(indexed: Indexed, cluster: list[Node]) -> None:

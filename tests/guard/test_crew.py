@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from samples.crews import PATIENCE, Doubler, Doubling, Waiter
 
-from guard.crew import work_together
+from guard.crew import _Crew, _Helper, work_together
 from guard.errors import IngestError
 
 if TYPE_CHECKING:
@@ -74,3 +74,13 @@ def test_closed_early_it_ends_and_what_was_begun_is_finished(tmp_path: Path) -> 
                 break
     done = len([*tmp_path.glob("done-*")])
     assert 0 < done < 99_900
+
+
+def test_a_helper_who_died_cannot_be_given_more(tmp_path: Path) -> None:
+    helper: _Helper[int, list[tuple[int, int]]] = _Helper(Doubling(tmp_path))
+    crew: _Crew[int, list[tuple[int, int]]] = _Crew([helper], "/some/tree")
+    with closing(crew):
+        helper.process.kill()
+        helper.process.join()
+        with pytest.raises(IngestError, match=r"worked on /some/tree died"):
+            crew._send(helper, 1)
