@@ -118,6 +118,7 @@ def drive(client: httpx.Client, upstream: Upstream) -> list[int]:
     upstream.refuses, upstream.breaks_after = 0, 14
     replies += [client.post("/v1/completions", json=body) for body in bodies[:2]]
     replies += [client.get(f"/{MARK}?{MARK}={MARK}"), client.request(MARK.upper(), f"/v1/models?{MARK}")]
+    replies += [client.patch(f"/v1/models?{MARK}")]
     replies += [client.put("/v1/index/documents", content=MARK, headers={"Content-Type": "application/octet-stream"})]
     replies += [client.request("DELETE", "/v1/index/documents", json={"paths": [f"{MARK}.py"]})]
     replies += [client.post("/v1/completions", json=bodies[0], headers={"Authorization": f"Bearer {MARK}"})]
