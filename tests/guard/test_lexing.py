@@ -50,7 +50,13 @@ def test_a_mark_inside_a_string_of_the_other_mark_ends_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("text", "language", "tokens"),
-    [("x = 'abc\\", "python", 4), ('y = "abc\\', "rust", 4), ("x: 'a", "rust", 3), ("x: &'a", "rust", 4)],
+    [
+        ("x = 'abc\\", "python", 4),
+        ('y = "abc\\', "rust", 4),
+        ("x: 'a", "rust", 3),
+        ("x: &'a", "rust", 4),
+        ("x'", "rust", 1),
+    ],
 )
 def test_a_text_may_end_within_a_literal(text: str, language: str, tokens: int) -> None:
     assert len(lex(text, language).code) == tokens
