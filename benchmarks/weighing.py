@@ -53,4 +53,5 @@ class Weighing:
         hits = self._index.lookup(names)
         examination = Examination(probe, hits, backgrounds_for(language, probe.syntax), boundary=0)
         matches = examination.candidates(self._index, self._view)
-        return bool(matches), examination.closest if examination.suspects() else 0.0, hits.tokens
+        best = max((trace.bits for trace in examination.traces()), default=0.0)
+        return bool(matches), best if examination.suspects() else 0.0, hits.tokens
