@@ -72,3 +72,21 @@ def test_an_interrupted_run_ends_its_workers_and_leaves_what_is_whole(
     assert not verify(indexed.index).incomplete_documents
     ingest(address, tree, jobs=2)
     assert verify(indexed.index, mend=True).documents == files
+
+
+def test_of_two_who_write_the_same_at_once_one_takes_its_own_back(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(indexed.index.writer)
+    real = kind._begin
+
+    def begun(writer: Any, *given: Any) -> Any:  # noqa: ANN401 - as the method
+        drafts = real(writer, *given)
+        monkeypatch.undo()
+        assert indexed.add(ACME, "a.py", PYTHON)  # the other one is quicker
+        return drafts
+
+    monkeypatch.setattr(kind, "_begin", begun)
+    assert not indexed.add(ACME, "a.py", PYTHON)
+    report = verify(indexed.index)
+    assert (report.sound, report.documents) == (True, 1)
