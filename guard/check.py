@@ -77,6 +77,10 @@ class Guard:
         """Raise a RefusalError unless a check could be answered now."""
         self._index.open()
 
+    def state(self) -> bytes:
+        """32 bytes that stay the same for as long as every check would be answered the same; see `Index.state`."""
+        return self._index.state()
+
     def check(self, query: GuardQuery) -> Decision:
         """Decide about one generation.
 

@@ -6,6 +6,7 @@ second one, made only when there is something to confirm.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import struct
 import time
@@ -19,12 +20,15 @@ from guard.errors import OwnerError, StoreUnavailableError
 from guard.hits import DocumentId, Hits, owner_number, picked
 from guard.layout import (
     COMPLETE,
+    EPOCH,
     EXPIRY,
     GONE,
     OWNER_IDS,
     OWNERS,
     PATHS,
     RECORD,
+    STAMP,
+    VERSION,
     document_id,
     document_key,
 )
@@ -133,6 +137,24 @@ class Index:
         except ValueError:
             self._garbage("an answer that is none")
         return self._visible(hits, hidden, found.epoch) if len(hits.which) else hits
+
+    def state(self) -> bytes:
+        """All that a check asks of the index, as 32 bytes: while they are the same, so is what it would find.
+
+        Nobody can tell from them what changed, or how often: the random id of the index is in them. Raises as `lookup`.
+        """
+        stamp = self.stamp()
+        with self.store.refusing():
+            found, *counters = self._reader.mget([STAMP, VERSION, EPOCH])
+        if found != stamp.to_bytes():
+            self.store.accept(stamp, found)
+            self._garbage("the stamp of another index")  # pragma: no cover - as in `lookup`
+        version, epoch = (counter or b"0" for counter in counters)
+        if epoch != self._owners.epoch:
+            self._owners = self._read_owners(epoch)
+        # An owner's time can run out without a change: what was commons until then is not any more.
+        over = ",".join(map(str, sorted(self._owners.left_out()))).encode()
+        return hashlib.sha256(b"\0".join((found, version, epoch, over))).digest()
 
     def owner(self, number: int) -> Owner:
         """Whose `owner_number` this is; code of an owner that nobody knows is refused, for it may be anyone's."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -202,3 +204,29 @@ def test_no_word_of_the_code_is_stored(indexed: Indexed) -> None:
         value = word.removeprefix('"').lower().encode()
         assert value not in kept, word
         assert value.hex().encode() not in kept, word
+
+
+def test_the_state_changes_with_whatever_a_check_can_see(indexed: Indexed) -> None:
+    states = [indexed.index.state()]
+    assert indexed.index.state() == states[0]
+    indexed.add(ACME, "a.py", PYTHON)
+    states.append(indexed.index.state())
+    indexed.add(ACME, "a.py", PYTHON)
+    assert indexed.index.state() == states[-1]
+    indexed.index.expire(ACME, time.time() + 3600)
+    states.append(indexed.index.state())
+    # Its time runs out, and nobody writes anything.
+    indexed.index._owners = replace(indexed.index._owners, expiry=dict.fromkeys(indexed.index._owners.expiry, 0))
+    states.append(indexed.index.state())
+    indexed.index.remove(ACME, "a.py")
+    states.append(indexed.index.state())
+    assert len(set(states)) == len(states)
+    assert all(len(state) == 32 for state in states)
+
+
+def test_another_index_has_no_state(indexed: Indexed) -> None:
+    indexed.add(ACME, "a.py", PYTHON)
+    writer: Any = indexed.store.writer
+    writer.set("cr:{main}:stamp", b"{}")
+    with pytest.raises(StoreMismatchError):
+        indexed.index.state()
