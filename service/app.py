@@ -14,11 +14,12 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from service.errors import ServiceError
+from service.feedback import Feedback
 from service.metrics_listener import listening
 from service.observation import Observation, observed
 from service.parts import Services
 from service.pipeline import Pipeline
-from service.routes import completions, documentation, fim, health, index, infill, models
+from service.routes import completions, documentation, feedback, fim, freshness, health, index, infill, models
 from service.routes.boundary import Boundary
 from service.routes.failures import add_handlers
 
@@ -45,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.pipeline = Pipeline(observed(services))
+    app.state.feedback = Feedback(services.ledger, services.metrics.feedback)
     app.state.started = int(time.time())
     app.state.index_limiter = CapacityLimiter(index.WORKERS)
     app.state.startup_error = None
@@ -59,7 +61,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.add_middleware(Observation, metrics=services.metrics)
     add_handlers(app)
-    for part in (completions, fim, infill, models, index, health, documentation):
+    for part in (completions, fim, infill, models, freshness, feedback, index, health, documentation):
         app.include_router(part.router)
     return app
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from guard.types import Action
+from service.feedback import FeedbackMetrics
 from service.release import Disposition
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Metrics:
             self._generations.labels(action.value, disposition.value)
         self.engine = EngineMetrics(registry)
         self.held = HeldMetrics(registry)
+        self.feedback = FeedbackMetrics(registry)
 
     def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """A request has had its answer; `route` is the pattern that it matched, `status` 0 if it got none."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from guard.check import GuardQuery
-    from guard.ledger import LedgerRecord
+    from guard.ledger import LedgerEntry, LedgerRecord
     from guard.types import Decision
     from guard.watch import Caution, Hold, Watch
     from service.engines.protocol import Chunk, Engine, EnginePrompt, Sampling
@@ -112,6 +112,10 @@ class ObservedGuard:
         """Raise RefusalError unless the guard is ready."""
         self._guard.ready()
 
+    def state(self) -> bytes:
+        """The state of the guard's index."""
+        return self._guard.state()
+
 
 class ObservedLedger:
     """A ledger whose writing is timed."""
@@ -131,6 +135,10 @@ class ObservedLedger:
     def ready(self) -> None:
         """Raise LedgerError unless the ledger is ready."""
         self._ledger.ready()
+
+    def get(self, decision_id: str) -> LedgerEntry | None:
+        """The ledger's entry of a decision."""
+        return self._ledger.get(decision_id)
 
 
 class Observation:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from guard.check import GuardQuery
-    from guard.ledger import LedgerRecord
+    from guard.ledger import LedgerEntry, LedgerRecord
     from guard.types import Decision
     from guard.watch import Caution, Hold, Watch
     from service.accounts import Accounts
@@ -36,6 +36,9 @@ class Checker(Protocol):
     def ready(self) -> None:
         """Raise RefusalError unless a check could be answered now."""
 
+    def state(self) -> bytes:
+        """What stays the same while checks would be answered the same; raises RefusalError where it is unknown."""
+
 
 class Released(Protocol):
     """The signed release that is served."""
@@ -56,6 +59,9 @@ class Recorder(Protocol):
 
     def ready(self) -> None:
         """Raise LedgerError unless a record could be written now."""
+
+    def get(self, decision_id: str) -> LedgerEntry | None:
+        """The entry of a decision, or None."""
 
 
 @dataclass(frozen=True, slots=True)

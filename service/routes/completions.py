@@ -19,6 +19,7 @@ from service.auth import limited
 from service.completion_schemas import ChoiceBody, CompletionBody, CompletionReply, LogprobsBody
 from service.routes import examples
 from service.routes.delivery import DONE, Deadline, deliver, services_for
+from service.routes.freshness import note_freshness
 from service.schemas import Usage
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ async def create_completion(
 ) -> Response:
     """Continue a prompt, or fill the gap between prompt and suffix."""
     services = services_for(request, caller)
+    await note_freshness(request, services, caller)
     order = body.order(caller, services, deadline)
     return await deliver(
         request, order, CompletionShape(body, order.sampling.model or services.engine.model), stream=body.stream

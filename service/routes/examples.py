@@ -140,6 +140,18 @@ PAGE = {"documents": {"src/sums.py": "6f1ed002ab5595859014ebf0951522d9"}, "next"
 PUT = {"written": 12, "unchanged": 800}
 REMOVED = {"removed": 2}
 EXPIRY = {"expires": CREATED + 86_400}
+FRESHNESS = {"index": "0c6f2b9e8d1a47535e3f9a7c1b2d4e60"}
+COUNTED = {"counted": 2}
+FEEDBACK: dict[str, Example] = {
+    "shown and accepted": {
+        "summary": "shown and accepted",
+        "value": {
+            "events": [
+                {"decision": DECISION, "outcome": outcome, "language": "python"} for outcome in ("shown", "accepted")
+            ]
+        },
+    }
+}
 REMOVALS: dict[str, Example] = {
     "by path": {"summary": "by path", "value": {"paths": ["src/sums.py", "src/means.py"]}},
     "all": {"summary": "all", "value": {"prefix": ""}},

@@ -32,7 +32,7 @@ def documented() -> set[str]:
 def collectors() -> dict[str, set[str]]:
     """The labels of every series of ours, by its name."""
     metrics = Metrics()
-    owners = [metrics, metrics.engine, metrics.held]
+    owners = [metrics, metrics.engine, metrics.held, metrics.feedback]
     found: dict[str, set[str]] = {}
     for collector in (value for owner in owners for value in vars(owner).values() if hasattr(value, "_labelnames")):
         names, labels = [collector._name], set(collector._labelnames)

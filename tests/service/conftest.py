@@ -147,10 +147,15 @@ class ScriptedGuard:
 
     error: Exception | None = None
     queries: list[GuardQuery] = field(default_factory=list)
+    standing: bytes = b"state"
 
     def ready(self) -> None:
         if self.error is not None:
             raise self.error
+
+    def state(self) -> bytes:
+        self.ready()
+        return self.standing
 
     def watch(self, query: GuardQuery, caution: Caution) -> ScriptedWatch:
         del caution

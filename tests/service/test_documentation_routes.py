@@ -9,14 +9,14 @@ import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from service import completion_schemas, fim_schemas, index_schemas, infill_schemas, schemas
+from service import completion_schemas, feedback_schemas, fim_schemas, index_schemas, infill_schemas, schemas
 from service.reference import render
 from service.routes.examples import NAME
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
-MODULES = (completion_schemas, fim_schemas, infill_schemas, index_schemas, schemas)
+MODULES = (completion_schemas, feedback_schemas, fim_schemas, infill_schemas, index_schemas, schemas)
 GENERATING = ("/v1/completions", "/v1/fim/completions", "/infill")
 
 

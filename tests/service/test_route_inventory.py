@@ -32,6 +32,8 @@ GENERATES = {
 }
 NEVER_GENERATES = {
     ("GET", "/v1/models"),
+    ("GET", "/v1/freshness"),
+    ("POST", "/v1/feedback"),
     ("GET", "/v1/models/{model:path}"),
     ("GET", "/v1/index/documents"),
     ("PUT", "/v1/index/documents"),
