@@ -1,0 +1,136 @@
+"""The questions of security teams: lists of leaks, one leak, what was said of it. Read this module first.
+
+A plain layer over the ledger: no HTTP, no page. Everything is asked for a `Viewer`, and nothing comes out but through
+`Viewer.see`. What a viewer may not see is not there for them (NotFoundError), so that nothing is learned by asking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from guard.ledger_schema import Database
+from service.errors import InvalidRequestError, NotFoundError
+from service.review.cursors import Cursors
+from service.review.filters import LeakFilter
+from service.review.judgements import Judgements
+from service.review.leak import Disposition, Leak
+from service.review.review_schema import kept_secret, make_tables
+from service.review.source import LeakSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from guard.ledger import Ledger, LedgerEntry
+    from service.review.judgements import Judgement
+    from service.review.viewer import Viewer
+
+PAGE = 50
+PAGE_LIMIT = 500
+BULK_LIMIT = 500
+"""Leaks that are judged at a time."""
+LOOKED_AT = 2_000
+"""Entries looked at for one page: a page of a rare kind may be short, or empty, and go on behind its cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Leaks, the newest first. `next` is the cursor of what follows, None at the end; a page may be short before it."""
+
+    leaks: tuple[Leak, ...]
+    next: str | None
+
+
+class Reviews:
+    """Reviews of one ledger, whose database `url` is. Methods raise LedgerError where that does not answer."""
+
+    def __init__(self, ledger: Ledger, url: str) -> None:
+        self._database = Database(url)
+        make_tables(self._database)
+        self._cursors = Cursors(kept_secret(self._database, "cursors"))
+        self._source = LeakSource(ledger)
+        self._judgements = Judgements(self._database)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def page(
+        self, viewer: Viewer, wanted: LeakFilter | None = None, *, cursor: str | None = None, limit: int = PAGE
+    ) -> Page:
+        """One page of the leaks that `viewer` may see and `wanted` means.
+
+        Raises InvalidRequestError on a cursor of another viewer or filter, and on a limit out of bounds.
+        """
+        if not 1 <= limit <= PAGE_LIMIT:
+            message = f"limit {limit} is out of bounds: ask for 1 to {PAGE_LIMIT}"
+            raise InvalidRequestError(message, param="limit")
+        wanted = wanted or LeakFilter()
+        bound_to = b"\0".join((viewer.party.encode(), wanted.digest()))
+        place = None if cursor is None else self._cursors.open(cursor, bound_to)
+        found: list[Leak] = []
+        looked_at = 0
+        while looked_at < LOOKED_AT:
+            chunk = self._source.before(viewer, wanted, place, limit + 1)
+            for entry, leak in self._seen(viewer, chunk):
+                if leak is not None and wanted.meant(leak):
+                    if len(found) == limit:
+                        return Page(tuple(found), self._cursors.seal(place or 0, bound_to))
+                    found.append(leak)
+                place = entry.seq
+            looked_at += len(chunk)
+            if len(chunk) <= limit:
+                return Page(tuple(found), None)
+        return Page(tuple(found), self._cursors.seal(place or 0, bound_to))
+
+    def all(self, viewer: Viewer, wanted: LeakFilter | None = None) -> Iterator[Leak]:
+        """Every such leak, the newest first, read a page at a time."""
+        cursor: str | None = None
+        while True:
+            page = self.page(viewer, wanted, cursor=cursor, limit=PAGE_LIMIT)
+            yield from page.leaks
+            if page.next is None:
+                return
+            cursor = page.next
+
+    def get(self, viewer: Viewer, leak_id: str) -> Leak:
+        """One leak. Raises NotFoundError, the same for one that is not there and one of others."""
+        return self._require(viewer, leak_id)[1]
+
+    def history(self, viewer: Viewer, leak_id: str) -> tuple[Judgement, ...]:
+        """What was said of a leak, the oldest first. Raises NotFoundError."""
+        self._require(viewer, leak_id)
+        return self._judgements.history(viewer, leak_id)
+
+    def judge(self, viewer: Viewer, leak_ids: Sequence[str], disposition: Disposition, note: str = "") -> Judgement:
+        """Say what leaks are, of all of them or none; what was said before stays in their history.
+
+        Raises NotFoundError when one of them is not there for the viewer, InvalidRequestError on a note that is too
+        long or too many leaks.
+        """
+        if not 1 <= len(leak_ids) <= BULK_LIMIT:
+            message = f"{len(leak_ids)} leaks cannot be judged at a time: name 1 to {BULK_LIMIT}"
+            raise InvalidRequestError(message, param="ids")
+        judged = [self._require(viewer, leak_id) for leak_id in leak_ids]
+        return self._judgements.add(viewer, {leak.id: entry.seq for entry, leak in judged}, disposition, note)
+
+    def _require(self, viewer: Viewer, leak_id: str) -> tuple[LedgerEntry, Leak]:
+        # A NUL is no text for PostgreSQL.
+        entry = self._source.get(leak_id) if "\0" not in leak_id else None
+        for found, leak in self._seen(viewer, [entry] if entry is not None else []):
+            if leak is not None:
+                return found, leak
+        message = f"there is no leak {leak_id[:80]!r} for you: GET /v1/leaks lists those that you may see"
+        raise NotFoundError(message)
+
+    def _seen(self, viewer: Viewer, entries: Sequence[LedgerEntry]) -> list[tuple[LedgerEntry, Leak | None]]:
+        said = self._judgements.standing(viewer, {entry.record.decision.id for entry in entries})
+        return [
+            (entry, viewer.see(entry, said.get(entry.record.decision.id, Disposition.OPEN).value)) for entry in entries
+        ]
