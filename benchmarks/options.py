@@ -33,6 +33,8 @@ def options_of(
     parser.add_argument("--scale", choices=sorted(sizes), default=scale, help="default: SCALE, else small")
     more(parser)
     options = parser.parse_args()
+    # pip, which fetches what is not there, works in another folder.
+    options.cache = options.cache.absolute()
     if options.scale not in sizes:
         parser.error(f"SCALE={options.scale} is unknown: use one of {', '.join(sorted(sizes))}")
     return options

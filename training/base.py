@@ -5,7 +5,6 @@ What would fail after hours is asked first: is it there, is it causal, has it th
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from published.packaged import INSTALL, find_packaged
 from published.unpacking import unpack
+from training.base_files import BASE_FILES, base_digest
 from training.blocks import Vocabulary
 from training.errors import ModelError
 from training.plan import PACKAGED, Method
 
 if TYPE_CHECKING:
     from training.plan import ModelPlan
-
-_FILES = ("*.safetensors", "*.json", "*.model", "*.txt")
-"""Of a model on the hub; weights in other formats may run code when they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ def open_base(source: str) -> Base:
     except (OSError, ValueError, KeyError) as error:
         message = f"the base {source!r} has no tokenizer that transformers can read ({_first_line(error)})"
         raise ModelError(message) from error
-    return Base(source, folder, tokenizer, Vocabulary(tokenizer), config, _digest(folder))
+    return Base(source, folder, tokenizer, Vocabulary(tokenizer), config, base_digest(folder))
 
 
 def base_folder(source: str) -> Path:
@@ -82,7 +79,7 @@ def base_folder(source: str) -> Path:
     from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
 
     try:
-        return Path(snapshot_download(source, allow_patterns=list(_FILES)))
+        return Path(snapshot_download(source, allow_patterns=list(BASE_FILES)))
     except (OSError, ValueError, HTTPError, HFValidationError) as error:
         message = f"the base {source!r} is no folder and cannot be had from the hub ({_first_line(error)})"
         raise ModelError(message) from error
@@ -189,15 +186,6 @@ def parameters(base: Base, settings: ModelPlan) -> tuple[int, int]:
         if settings.method is Method.LORA:
             model = adapted(model, settings, 0)
     return count, sum(one.numel() for one in model.parameters() if one.requires_grad)
-
-
-def _digest(folder: Path) -> str:
-    """Over the names and bytes of weights, configuration and vocabulary: equal bases have equal ones."""
-    total = hashlib.sha256()
-    for path in sorted({path for pattern in _FILES for path in folder.glob(pattern)}):
-        with path.open("rb") as file:
-            total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
 
 
 def _first_line(error: BaseException) -> str:

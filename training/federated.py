@@ -22,7 +22,7 @@ from training.errors import DestinationError, FederationError, PlanError
 from training.grid import LocalGrid
 from training.log import At
 from training.messages import ARRAYS, CONFIG, EVALUATION_METRICS, Orders, metrics_in
-from training.models import ADAPTER, MODEL, RUN, save
+from training.models import ADAPTER, MODEL, RUN, held_in, save
 from training.node import client_app
 from training.plan import Federated, Method
 from training.plan_file import read_plan
@@ -214,6 +214,7 @@ def serve(grid: Grid, plan_file: Path, out: Path, terms: Terms) -> None:
         "name": plan.name,
         "regime": "federated",
         "method": plan.model.method.value,
+        "holds": held_in(out),
         "base": plan.model.base,
         "base_sha256": base.digest,
         "orgs": outcome.organizations,

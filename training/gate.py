@@ -17,11 +17,12 @@ from registry.manifest import ADAPTER_GGUF, CARD, PACKAGED, TRAPPINGS, Base, Kin
 from registry.releases import discard
 from registry.tree import UNMEASURED, file_digest, files_of, folder_digest
 from registry.weights import weights_digest
+from training.base_files import base_digest
 from training.card import Card
 from training.errors import ModelError, RefusedReleaseError, UnsupportedAdapterError
 from training.gguf_adapter import write_gguf_adapter
 from training.measurements import read_measurements
-from training.run_record import PLAN_FILE, read_run
+from training.run_record import PLAN_FILE, RUN_FILE, read_run
 from training.thresholds import read_thresholds, shortfalls
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def create(
         RegistryError: the parent is no release, or the release cannot be written.
     """
     run = read_run(submission.run, submission.compartment)
+    if submission.base is not None:
+        _require_trained_on(run, submission.base)
     thresholds, measurements = _judged(submission, run)
     parent = _parent(submission.parent or run.told.parent, releases, trusted | {key.public})
     plan = _plan(run)
@@ -158,6 +161,24 @@ def _copy_weights(run: RunRecord, target: Path) -> None:
         raise ModelError(message)
 
 
+def _require_trained_on(run: RunRecord, folder: Path) -> None:
+    """Refuse a base that is not, file by file, the one that the run began with: an adapter says nothing on another."""
+    if not (folder / "config.json").is_file():
+        message = f"the base {str(folder)!r} of {run.weights} is no folder with a model: name it with --base"
+        raise ModelError(message)
+    try:
+        found = base_digest(folder)
+    except OSError as error:
+        message = f"the base {folder} cannot be read ({error.strerror}): name it with --base"
+        raise ModelError(message) from error
+    if found != run.told.base_sha256:
+        message = (
+            f"{folder} is not the base that {run.folder} was trained on (sha256 over its files {found[:16]}..., in "
+            f"{RUN_FILE} {run.told.base_sha256[:16]}...): name that one with --base, with the files it had"
+        )
+        raise ModelError(message)
+
+
 def _base_folder(name: str) -> Path:
     """Where the base lies that an adapter names: a folder, or what training unpacks or fetches by that name."""
     if Path(name).is_dir():
@@ -175,10 +196,10 @@ def _lay_base(run: RunRecord, submission: Submission, draft: Path, say: Callable
     """Put the base's configuration and tokenizer into the draft, and the adapter for llama.cpp if it can be made."""
     adapter = draft / Kind.ADAPTER.value
     config = json.loads((adapter / ADAPTER_CONFIG).read_bytes())
-    folder = submission.base or _base_folder(str(config.get("base_model_name_or_path") or ""))
-    if not (folder / "config.json").is_file():
-        message = f"the base {str(folder)!r} of {run.weights} is no folder with a model: name it with --base"
-        raise ModelError(message)
+    folder = submission.base
+    if folder is None:
+        folder = _base_folder(str(config.get("base_model_name_or_path") or ""))
+        _require_trained_on(run, folder)
     name = run.base_name or folder.name
     # Where the base lay is a matter of that machine.
     (adapter / ADAPTER_CONFIG).write_text(json.dumps(config | {"base_model_name_or_path": name}, indent=2))

@@ -47,14 +47,23 @@ def open_model(
     return model.eval(), base.tokenizer
 
 
-def _of_run(folder: Path, organizations: Sequence[str] | None, device: str) -> tuple[Any, Any]:
-    if (folder / ADAPTERS).is_dir():
-        return _of_compartments(folder, organizations, device)
-    for name in (MODEL, ADAPTER):
-        if (folder / name).is_dir():
-            return open_model(folder / name, organizations=organizations, device=device)
-    message = f"the run {folder} holds no model: it was interrupted; go on with `cleanroom train PLAN --resume`"
+def held_in(run: Path) -> str:
+    """What a run folder holds, by the folder's name: MODEL, ADAPTER or ADAPTERS.
+
+    Raises ModelError for one that holds none.
+    """
+    for name in (ADAPTERS, MODEL, ADAPTER):
+        if (run / name).is_dir():
+            return name
+    message = f"the run {run} holds no model: it was interrupted; go on with `cleanroom train PLAN --resume`"
     raise ModelError(message)
+
+
+def _of_run(folder: Path, organizations: Sequence[str] | None, device: str) -> tuple[Any, Any]:
+    held = held_in(folder)
+    if held == ADAPTERS:
+        return _of_compartments(folder, organizations, device)
+    return open_model(folder / held, organizations=organizations, device=device)
 
 
 def _of_compartments(folder: Path, organizations: Sequence[str] | None, device: str) -> tuple[Any, Any]:

@@ -20,8 +20,8 @@ from training.data import open_corpora
 from training.errors import DestinationError, PlanError
 from training.examples import Split
 from training.local import loss_of
-from training.models import ADAPTER, MODEL, RUN, save
-from training.plan import Compartmentalized, Method
+from training.models import ADAPTER, MODEL, RUN, held_in, save
+from training.plan import Compartmentalized, Federated, Method
 from training.plan_file import read_plan
 from training.privacy import Ledger, record, require_delta
 from training.regimes import Trained, Work, train
@@ -100,7 +100,9 @@ def _require_room(folder: Path, plan: Plan, base: Base) -> None:
     # One more checkpoint than is kept while the next is written; the model; the weights of finished stages.
     stages = max(copies, len(plan.organizations))
     needed = _BYTES * (3 * moving * (plan.checkpoints.keep + 1) + moving * stages)
-    needed += _BYTES * (total if plan.model.method is Method.FULL else copies * moving) + _MARGIN
+    # Adapters of several rounds may come to more than one holds, and are then written as a whole model.
+    whole = plan.model.method is Method.FULL or isinstance(plan.regime, Federated)
+    needed += _BYTES * (total if whole else copies * moving) + _MARGIN
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
     free = shutil.disk_usage(there).free
     if free < needed:
@@ -158,6 +160,7 @@ def _record(work: Work, trained: Trained, started: str) -> dict[str, Any]:
         "name": plan.name,
         "regime": plan.regime.kind,
         "method": plan.model.method.value,
+        "holds": held_in(work.folder),
         "base": plan.model.base,
         "base_sha256": work.base.digest,
         "orgs": {corpus.name: _organization(work, corpus) for corpus in work.corpora},

@@ -25,6 +25,7 @@ class _Told(BaseModel):
     name: str
     regime: str | dict[str, Any]
     base: str | dict[str, Any]
+    base_sha256: str
     orgs: dict[str, dict[str, Any]] = Field(min_length=1)
     code_version: str
     passes: float | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from samples.released import safetensors
 
 from registry.tree import folder_digest
+from training.base_files import base_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,7 @@ def run_folder(folder: Path, base: Path | None = None, **changes: object) -> Pat
         "name": "consortium-1",
         "regime": "federated",
         "base": str(base) if base else "packaged",
+        "base_sha256": base_digest(base) if base else "0" * 64,
         "orgs": corpora,
         "passes": 3,
         "validation_loss": 1.9,

@@ -64,6 +64,7 @@ def test_two_runs_of_one_seed_are_equal_and_of_two_are_not(plan: Callable[..., P
 
 def test_adapters_learn_and_open(plan: Callable[..., Path]) -> None:
     run = run_plan(plan(model={"method": "lora", "dropout": 0.1}))
+    assert record(run)["holds"] == "adapter"
     factors = weights(run / "adapter")
     assert any(name.endswith("lora_B.weight") and factor.any() for name, factor in factors.items())
     for source in (run, run / "adapter"):
@@ -103,6 +104,7 @@ def test_a_federation_in_one_process_ends_with_a_model_that_opens(
     rounds = json.loads((run / "federation.json").read_text(encoding="utf-8"))["rounds"]
     assert [entry["organizations"] for entry in rounds] == [["org-a", "org-b"]] * 2
     assert reported == [(1, 2), (2, 2)]
+    assert (told["method"], told["holds"]) == (model["method"], folder)
     assert weights(run / folder)
     trained, tokenizer = open_model(run)
     tokens = tokenizer("def f(x):\n    return x\n", return_tensors="pt").input_ids
@@ -129,6 +131,7 @@ def test_dropping_a_compartment_equals_never_having_had_it(plan: Callable[..., P
 
 def test_compartments_combine_to_the_mean_of_their_updates(plan: Callable[..., Path], tiny_base: Path) -> None:
     run = run_plan(plan(regime={"kind": "compartmentalized"}, model={"method": "lora"}))
+    assert record(run)["holds"] == "adapters"
     folders = {org: run / "adapters" / org for org in ("org-a", "org-b")}
     base = load(tiny_base, torch.device("cpu"))
     name = "model.layers.0.mlp.down_proj"
