@@ -3,7 +3,7 @@
 The engine is a server that writes real code at a fixed pace (or, with --engine-url, a real one); Cleanroom's server is
 a process of its own with accounts, quotas, ledger and an index of the standard library, a project and FILL fragments
 made up. Both are asked in turn. Text of streams leaves as `early` and `late` let it (CLEANROOM_STREAM_RELEASE). The
-gateway alone is measured before an engine that answers at once.
+gateway alone is measured before an engine that answers at once, beside the least proxy of the same libraries.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from service.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UPSTREAM = Path(__file__).with_name("serve_upstream.py")
+UPSTREAM, PROXY = (Path(__file__).with_name(name) for name in ("serve_upstream.py", "serve_proxy.py"))
 KEY = hashlib.sha256(b"benchmark")
 STREAMS = (1, 8, 32)
 TOKENS = 64
@@ -85,8 +85,11 @@ def main() -> None:
             )
             bar.update(task, advance=1)
         at_once = stack.enter_context(upstream(0.0)).url
-        gateway = stack.enter_context(serving(home, at_once, "late"))
-        alone(report, gateway, key, prompts * 4)
+        alone(report, "proxy", stack.enter_context(proxy(at_once)), key, prompts * 4)
+        alone(report, "gateway", stack.enter_context(serving(home, at_once, "late")), key, prompts * 4)
+        for name in ("streamed", "whole"):
+            took = {peer: report.figures[f"{peer}_{name}_processor_ms"] for peer in ("gateway", "proxy")}
+            report.figures[f"gateway_{name}_over_proxy"] = took["gateway"] / took["proxy"]
         bar.update(task, advance=1)
     for streams in STREAMS:
         report.at_least(f"early_throughput_{streams}", 0.97)
@@ -128,12 +131,12 @@ def compare(report: Report, targets: list[Target], prompts: list[str], streams: 
     )
 
 
-def alone(report: Report, server: Server, key: str, prompts: list[str]) -> None:
-    """What the gateway takes of a core for a request, streamed and whole, before an engine that answers at once.
+def alone(report: Report, peer: str, server: Server, key: str, prompts: list[str]) -> None:
+    """What `server` takes of a core for a request, streamed and whole, before an engine that answers at once.
 
-    The others have their share of the machine's cores as well, so the gateway's own processor time is what counts.
+    The others have their share of the machine's cores as well, so the server's own processor time is what counts.
     """
-    target = Target("gateway", f"{server.url}/v1", key)
+    target = Target(peer, f"{server.url}/v1", key)
     for streamed in (True, False):
         name = "streamed" if streamed else "whole"
         for _ in range(2):  # the first warms up
@@ -143,9 +146,9 @@ def alone(report: Report, server: Server, key: str, prompts: list[str]) -> None:
             else:
                 asyncio.run(ask_whole(target, prompts))
         spent = server.processor_seconds() - spent
-        report.figures[f"gateway_{name}_per_second"] = len(prompts) / (time.monotonic() - began)
-        report.figures[f"gateway_{name}_per_core_second"] = len(prompts) / spent
-        report.figures[f"gateway_{name}_processor_ms"] = spent / len(prompts) * 1000
+        report.figures[f"{peer}_{name}_per_second"] = len(prompts) / (time.monotonic() - began)
+        report.figures[f"{peer}_{name}_per_core_second"] = len(prompts) / spent
+        report.figures[f"{peer}_{name}_processor_ms"] = spent / len(prompts) * 1000
 
 
 async def ask_whole(target: Target, prompts: list[str]) -> None:
@@ -217,6 +220,15 @@ def upstream(pace: float) -> Iterator[Server]:
     """An engine that writes a token in so many seconds."""
     port = random.randint(20_000, 60_000)  # noqa: S311 - not for secrets
     command = [sys.executable, str(UPSTREAM), str(port), str(pace)]
+    with _running(command, f"http://127.0.0.1:{port}", "/v1/models", dict(os.environ)) as server:
+        yield server
+
+
+@contextmanager
+def proxy(engine: str) -> Iterator[Server]:
+    """The least that hands on what the engine at that URL answers."""
+    port = random.randint(20_000, 60_000)  # noqa: S311 - not for secrets
+    command = [sys.executable, str(PROXY), str(port), engine]
     with _running(command, f"http://127.0.0.1:{port}", "/v1/models", dict(os.environ)) as server:
         yield server
 
