@@ -74,7 +74,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
                 found[count][target.name] = asyncio.run(measure(target, texts, streams=count, tokens=tokens, done=done))
     if json:
         print_json(
-            {str(count): {name: asdict(summary) for name, summary in some.items()} for count, some in found.items()}
+            {str(count): {name: _json(summary) for name, summary in some.items()} for count, some in found.items()}
         )
         return
     for count, some in found.items():
