@@ -243,7 +243,7 @@ def _write(outcome: Outcome, plan: Plan, base: Base, out: Path) -> tuple[StageRe
     model = model_of(outcome.matrices, base, plan.model)
     folder = out / (ADAPTER if isinstance(model, PeftModel) else MODEL)
     model.config.use_cache = True
-    save(model, folder, plan.model.base)
+    save(model, folder, plan.model.base, plan.model.precision)
     base.tokenizer.save_pretrained(folder)
     told = {
         "rounds": outcome.rounds,

@@ -32,7 +32,9 @@ _FACTOR: Final = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<factor
 
 
 def write_gguf_adapter(adapter: Path, config: Path, out: Path) -> None:
-    """Write the adapter in the folder `adapter`, of a base with this `config` (config.json), to `out`, as float32.
+    """Write the adapter in the folder `adapter`, of a base with this `config` (config.json), to `out`.
+
+    What is float16 stays so; all else is written as float32.
 
     Raises:
         UnsupportedAdapterError: the architecture is not known here, or it is more than a LoRA of linear modules.
@@ -62,7 +64,7 @@ def write_gguf_adapter(adapter: Path, config: Path, out: Path) -> None:
         if not found or not place:
             message = f"the tensor {key} has no place in a GGUF of {name}"
             raise UnsupportedAdapterError(message)
-        values = tensors[key].float().numpy()
+        values = tensors[key].numpy() if str(tensors[key].dtype) == "torch.float16" else tensors[key].float().numpy()
         turned = heads.get(found["module"].rpartition(".")[2])
         if interleaved and turned is not None and found["factor"] == "B":
             values = _interleaved(values, turned)

@@ -115,8 +115,23 @@ def _with_adapter(folder: Path, device: str) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def save(model: Any, folder: Path, source: str) -> None:  # noqa: ANN401 - a model of transformers or peft
-    """Write a model, or of one with an adapter the adapter alone, whose base is then called `source`."""
+def save(model: Any, folder: Path, source: str, precision: str = "float32") -> None:  # noqa: ANN401 - as above
+    """Write a model, or of one with an adapter the adapter alone, whose base is then called `source`.
+
+    With the precision "float16" `model` is rounded as well, and stays in float32: what is measured of it is what was
+    written.
+    """
+    rounded = [one for one in model.parameters() if one.requires_grad] if precision == "float16" else []
+    for one in rounded:
+        one.data = one.data.half()
+    try:
+        _write(model, folder, source)
+    finally:
+        for one in rounded:
+            one.data = one.data.float()
+
+
+def _write(model: Any, folder: Path, source: str) -> None:  # noqa: ANN401 - as above
     if not isinstance(model, peft.PeftModel):
         model.save_pretrained(folder)
         return

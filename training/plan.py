@@ -37,7 +37,8 @@ class ModelPlan:
     """The base and what is trained of it.
 
     `base`: "packaged", a folder, or the name of a model on the hub. `dropout`: of the adapters for `lora`; for `full`
-    every dropout that the architecture has. `targets`: "all-linear" or the names of modules.
+    every dropout that the architecture has. `targets`: "all-linear" or the names of modules. `precision`: of what was
+    trained, as it is saved; it is always trained in float32.
     """
 
     base: str
@@ -47,6 +48,7 @@ class ModelPlan:
     dropout: Dropout = 0.0
     targets: str | tuple[str, ...] = "all-linear"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "float16"] = "float32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

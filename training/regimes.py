@@ -156,7 +156,7 @@ def compartmentalized(work: Work) -> Trained:
     for corpus in work.corpora:
         model = work.model(corpus.name)
         stages.append(work.train(model, corpus.name, [corpus], seed_of(work.plan.seed, corpus.name)))
-        save(model, work.folder / ADAPTERS / corpus.name, work.plan.model.base)
+        save(model, work.folder / ADAPTERS / corpus.name, work.plan.model.base, work.plan.model.precision)
     # All but the adapters: peft puts those of the last organization beside.
     base = model.unload()
     adapters = {corpus.name: work.folder / ADAPTERS / corpus.name for corpus in work.corpora}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from registry.keys import make_key
 from registry.releases import Release, Releases
 from training.exports import Form, export
 from training.gate import Submission, create
+from training.gguf_adapter import write_gguf_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +94,16 @@ def test_the_gguf_adapter_has_both_factors_of_each_module(world: World, tmp_path
     assert (turned[:8:2] == safetensors[own.format("k_proj")][:4].numpy()).all()
     assert (turned[1:8:2] == safetensors[own.format("k_proj")][4:8].numpy()).all()
     assert (held["blk.0.attn_v.weight.lora_b"] == safetensors[own.format("v_proj")].numpy()).all()
+
+
+def test_half_precision_stays_so_in_gguf(world: World, tmp_path: Path) -> None:
+    gguf, safetensors = pytest.importorskip("gguf"), pytest.importorskip("safetensors.torch")
+    shutil.copytree(world.adapter, tmp_path / "half")
+    weights = tmp_path / "half" / "adapter_model.safetensors"
+    halved = {name: one.half() for name, one in safetensors.load_file(weights).items()}
+    safetensors.save_file(halved, weights)
+    write_gguf_adapter(tmp_path / "half", world.base / "config.json", tmp_path / "half.gguf")
+    held = {tensor.name: tensor for tensor in gguf.GGUFReader(tmp_path / "half.gguf").tensors}
+    assert {one.tensor_type for one in held.values()} == {gguf.GGMLQuantizationType.F16}
+    own = halved["base_model.model.model.layers.0.self_attn.v_proj.lora_B.weight"]
+    assert (held["blk.0.attn_v.weight.lora_b"].data == own.numpy()).all()

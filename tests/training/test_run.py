@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 
 from training.corpora import CorpusPlan, build
 from training.errors import DestinationError, EmptyCorpusError, ModelError, PlanError, StoppedError, TrainingError
+from training.models import open_model
 from training.run import run_plan
 
 if TYPE_CHECKING:
@@ -70,6 +71,25 @@ def test_a_run_goes_on_from_another_one(plan: Callable[..., Path]) -> None:
     told = [json.loads((run / "run.json").read_text(encoding="utf-8")) for run in (first, second)]
     assert [one["parent"] for one in told] == [None, "first"]
     assert told[1]["validation_loss"] < told[0]["validation_loss"]
+
+
+@pytest.mark.parametrize(
+    ("method", "file"), [("lora", "adapter/adapter_model.safetensors"), ("full", "model/model.safetensors")]
+)
+def test_what_is_saved_in_half_precision_is_what_was_measured(
+    plan: Callable[..., Path], method: str, file: str
+) -> None:
+    changes = {"method": method, "precision": "float16"}
+    run = run_plan(plan(f"half-{method}", model=changes))
+    assert {one.dtype for one in load_file(run / file).values()} == {torch.float16}
+    model, _ = open_model(run)
+    whole = run_plan(plan(f"whole-{method}", model={"method": method}))
+    for name, one in load_file(whole / file).items():
+        assert torch.equal(load_file(run / file)[name], one.half())
+    assert next(model.parameters()).dtype is torch.float32
+    losses = [json.loads((one / "run.json").read_text(encoding="utf-8"))["validation_loss"] for one in (run, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    assert losses[0] != losses[1]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
