@@ -108,10 +108,10 @@ class Limits:
         """Count a request of `caller`, unless it has none left or no tokens; a refused one is not counted."""
         requests, tokens = self._items(caller)
         async with self._store.refusing():
-            if self._leaks is not None:
+            # When more is to be had is asked for only where it is told: a question of its own to the store.
+            if self._leaks is not None and not await self._tokens.test(self._leaks, caller.key_id):
                 window = await self._tokens.get_window_stats(self._leaks, caller.key_id)
-                if window.remaining <= 0:
-                    return Standing(refusal=_used_up(caller, max(window.reset_time - time.time(), 0)))
+                return Standing(refusal=_used_up(caller, max(window.reset_time - time.time(), 0)))
             left = await self._left(caller, tokens) if tokens else None
             if left is not None and left.remaining <= 0:
                 message = (
