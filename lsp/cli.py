@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lsp.errors import ConfigurationError
-from lsp.server import create_server
+from lsp.features import create_server
 from lsp.settings import DEFAULT_URL, KEY_VARIABLE, CommandLine
 
 app = typer.Typer()

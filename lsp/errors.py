@@ -43,6 +43,24 @@ class ServiceUnavailableError(LanguageServerError):
     kind = StatusKind.WARNING
 
 
+class OverQuotaError(ServiceUnavailableError):
+    """The key has used what it may; `retry_after`: seconds until it may go on."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class CertificateError(LanguageServerError):
+    """The certificate of the service is not trusted."""
+
+
+class NotAskedError(LanguageServerError):
+    """By its owner's wish, or by its nature, nothing is asked for this file."""
+
+    kind = StatusKind.INACTIVE
+
+
 class RequestRefusedError(LanguageServerError):
     """The service refused this one request."""
 

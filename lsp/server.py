@@ -1,11 +1,13 @@
-"""The language server: proposals as ghost text, or as menu items where an editor has no ghost text.
+"""The language server's state: open documents, settings, and the service behind it.
 
-Whatever goes wrong is an empty list and a status, never an LSP error. Knows the service only through lsp.suggestions.
+Whatever goes wrong is an empty list and a status, never an LSP error. Knows the service only through lsp.suggestions,
+and of the protocol only what synchronizes documents; lsp.features has the rest.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import asyncio
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -14,24 +16,21 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from lsp.client import NO_KEY
+from lsp.connection import UNSAFE
 from lsp.documents import Document
-from lsp.errors import LanguageServerError, StatusKind
-from lsp.suggestions import Proposal, Suggester
+from lsp.errors import ConfigurationError, LanguageServerError, StatusKind
+from lsp.neighbours import Neighbours
+from lsp.outcomes import Offer, Outcomes
+from lsp.places import Workspace
+from lsp.standing import Standing, Status
+from lsp.suggestions import Request, Suggester
 
 if TYPE_CHECKING:
-    from lsp.settings import CommandLine
+    from lsp.settings import CommandLine, Settings
+    from lsp.suggestions import Proposal
 
 STATUS = "cleanroom/didChangeStatus"
-LABEL_CHARACTERS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Parameters of STATUS: whether a completion is being fetched, and what became of the last one."""
-
-    busy: bool
-    message: str
-    kind: StatusKind
+CITATION = "cleanroom/citation"
 
 
 class DocumentSync(LanguageServerProtocol):
@@ -44,123 +43,217 @@ class DocumentSync(LanguageServerProtocol):
         """A document was opened."""
         item = params.text_document
         encoding = self.server_capabilities.position_encoding or types.PositionEncodingKind.Utf16
-        self._server.documents[item.uri] = Document(item.text, encoding)
+        self._server.open_document(item.uri, Document(item.text, encoding, item.language_id))
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
     def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         """A document was edited; one that was never opened is none of ours."""
         uri = params.text_document.uri
         if document := self._server.documents.get(uri):
-            self._server.documents[uri] = document.changed(params.content_changes)
+            document.change(params.content_changes)
+            self._server.changed_document(uri)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         """A document was closed."""
-        self._server.documents.pop(params.text_document.uri, None)
+        self._server.close_document(params.text_document.uri)
+
+    @lsp_method(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def lsp_workspace__did_change_workspace_folders(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
+        """Folders were opened and closed."""
+        added, removed = params.event.added, params.event.removed
+        self._server.workspace_folders.change([one.uri for one in added], [one.uri for one in removed])
 
 
 class CleanroomServer(LanguageServer):
-    """One editor's server. `documents`: the open ones by URI, each replaced at every change."""
+    """One editor's server. `documents`: the open ones by URI. `last`: the last proposal with a decision."""
 
     def __init__(self, command_line: CommandLine) -> None:
         super().__init__("cleanroom", version("cleanroom"), protocol_cls=DocumentSync)
         self.documents: dict[str, Document] = {}
+        self.workspace_folders = Workspace()
+        self.standing = Standing(self._tell)
+        self.outcomes = Outcomes(self._text_of, self._taken_over)
+        self.last: Proposal | None = None
+        self.talking = False
         self._command_line = command_line
+        self._options: object = None
+        self._changed: object = None
+        self._key: str | None = None
+        self._signed_out = False
+        self._settings: Settings | None = None
         self._suggester: Suggester | None = None
-        self._busy = 0
-        self.status = Status(busy=False, message="the server is not initialized", kind=StatusKind.INACTIVE)
+        self._neighbours = Neighbours()
+        self._unread: dict[str, None] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def open_document(self, uri: str, document: Document) -> None:
+        """A document was opened, or opened anew."""
+        self.close_document(uri)
+        self.documents[uri] = document
+        self._unread[uri] = None
+
+    def changed_document(self, uri: str) -> None:
+        """A document is not as it was."""
+        self._unread.pop(uri, None)
+        self._unread[uri] = None
+        if self._suggester is not None:
+            self._suggester.changed(uri)
+        self.outcomes.changed(uri)
+
+    def close_document(self, uri: str) -> None:
+        """A document was closed; its signatures stay known for a while."""
+        self.outcomes.closed(uri)
+        self._read(uri)
+        self.documents.pop(uri, None)
+        if self._suggester is not None:
+            self._suggester.closed(uri)
 
     async def suggest(
-        self, uri: str, position: types.Position, selected: types.SelectedCompletionInfo | None = None
-    ) -> Proposal | None:
-        """What to propose at `position`; None where there is nothing, or nothing any more."""
-        document = self.documents.get(uri)
-        if document is None or self._suggester is None:
+        self,
+        uri: str,
+        position: types.Position,
+        selected: types.SelectedCompletionInfo | None = None,
+        *,
+        invoked: bool = False,
+    ) -> tuple[Proposal, Offer] | None:
+        """What to propose at `position`, with its id; None where there is nothing, or nothing any more."""
+        document, suggester = self.documents.get(uri), self._suggester
+        if document is None or suggester is None:
             return None
-        proposal = None
-        self._report(busy=1)
+        asked_of = document.version
+        for other in [other for other in self._unread if other != uri]:
+            self._read(other)
         try:
-            proposal = await self._suggester.propose(uri, document, position, selected)
-            if proposal is not None:
-                self._report(StatusKind.NORMAL, _remark(proposal))
+            proposal = await suggester.propose(Request(uri, document, position, selected, invoked))
         except LanguageServerError as error:
-            self._report(error.kind, str(error))
-        finally:
-            self._report(busy=-1)
-        # What was meant for an older text must not be put into a newer one.
-        current = self.documents.get(uri) is document
-        return proposal if proposal and proposal.text and current else None
+            if suggester is self._suggester:
+                self.standing.failed(error, suggester.client.ready)
+            return None
+        # What was meant for an older text, or by another service, must not be shown.
+        current = self.documents.get(uri) is document and document.version == asked_of
+        if proposal is None or not current or suggester is not self._suggester:
+            return None
+        if proposal.decision:
+            self.last = proposal
+            self.standing.well(remark(proposal))
+        return (proposal, self._offered(uri, document, proposal)) if proposal.text else None
 
-    def configure(self, options: object) -> None:
-        """Take the editor's initialization options; what is wrong with them becomes the status."""
+    def initialize(self, options: object, folders: list[str]) -> None:
+        """Take the editor's initialization options and workspace folders."""
+        self._options = options
+        self.workspace_folders = Workspace(folders)
+        self.configure()
+
+    def configure(self, changed: object = None) -> None:
+        """Take what the editor has changed of its settings; what is wrong with them becomes the status."""
+        self._changed = changed if changed is not None else self._changed
         try:
-            settings = self._command_line.settings(options)
+            settings = self._command_line.settings(self._options, changed=self._changed)
+            if self._key is not None or self._signed_out:
+                settings = replace(settings, connection=replace(settings.connection, key=self._key))
+            self.workspace_folders.ignore(settings.ignore)
         except LanguageServerError as error:
-            self.status = Status(busy=False, message=str(error), kind=error.kind)
+            self._use(None)
+            self.standing.rest(error.kind, str(error))
             return
-        self._suggester = Suggester(settings)
-        self.status = Status(busy=False, message="", kind=StatusKind.NORMAL)
-        if settings.connection.key is None:
-            self.status = Status(busy=False, message=NO_KEY, kind=StatusKind.INACTIVE)
+        if settings != self._settings:
+            self._use(settings)
+            self.standing.rest(*_resting(settings))
+
+    async def sign_in(self, key: object) -> Status:
+        """Use another key from now on, if it is one; the status says whether the service takes it."""
+        if not isinstance(key, str) or not key.strip():
+            self.standing.failed(ConfigurationError("cleanroom/signIn takes one argument, the API key"), _never)
+            return self.standing.status
+        self._key, self._signed_out = key.strip(), False
+        self.configure()
+        if self._suggester is not None:
+            try:
+                await self._suggester.client.freshness()
+            except LanguageServerError as error:
+                self.standing.failed(error, self._suggester.client.ready)
+            else:
+                self.standing.well()
+        return self.standing.status
+
+    def sign_out(self) -> Status:
+        """Forget the key and all that came by it."""
+        self._key, self._signed_out, self.last = None, True, None
+        self.configure()
+        return self.standing.status
 
     async def close(self) -> None:
-        """Close the connection to the service."""
+        """Tell what is left to tell, and close the connection to the service."""
+        await self.outcomes.close()
+        self.standing.close()
         if self._suggester is not None:
             await self._suggester.aclose()
 
-    def _report(self, kind: StatusKind | None = None, message: str = "", *, busy: int = 0) -> None:
-        """Tell the editor how things stand, if that has changed; `busy`: requests more or less under way."""
-        self._busy += busy
-        if kind is None:
-            kind, message = self.status.kind, self.status.message
-        status = Status(self._busy > 0, message, kind)
-        if status != self.status:
-            self.status = status
+    def _use(self, settings: Settings | None) -> None:
+        if self._suggester is not None:
+            closing = asyncio.get_running_loop().create_task(self._suggester.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        self._settings, self._suggester, self.outcomes.report = settings, None, None
+        if settings is not None:
+            self._suggester = Suggester(settings, self.workspace_folders, self._neighbours, self.standing)
+            self.outcomes.report = self._suggester.client.report if settings.feedback else None
+
+    def _offered(self, uri: str, document: Document, proposal: Proposal) -> Offer:
+        offer = Offer(
+            "",
+            uri,
+            proposal.text,
+            proposal.decision,
+            document.language,
+            proposal.spot.before,
+            proposal.spot.behind,
+            proposal.finding,
+        )
+        standing = self.outcomes.offer(offer)
+        if standing is offer:
+            self._cite(offer, proposal.range, accepted=False)
+        return standing
+
+    def _taken_over(self, offer: Offer) -> None:
+        document = self.documents.get(offer.uri)
+        if document is not None:
+            start = len(offer.before)
+            end = min(start + len(offer.text), len(document))
+            self._cite(offer, types.Range(document.position(start), document.position(end)), accepted=True)
+
+    def _cite(self, offer: Offer, place: types.Range, *, accepted: bool) -> None:
+        """Name the licence of a text that is shown or was taken over."""
+        if offer.finding is None or offer.finding.withheld:
+            return
+        named = {"license": offer.finding.license, "url": offer.finding.source, "decision": offer.decision}
+        self.protocol.notify(CITATION, {"uri": offer.uri, "range": place, **named, "accepted": accepted})
+
+    def _read(self, uri: str) -> None:
+        """Note a document's signatures for the others, if they may know it."""
+        if self._unread.pop(uri, "") is not None or (document := self.documents.get(uri)) is None:
+            return
+        place = self.workspace_folders.place(uri)
+        try:
+            hidden = self.workspace_folders.ignored(place) is not None
+        except ConfigurationError:
+            hidden = True
+        if hidden or self._settings is None or len(document) > self._settings.size_limit:
+            self._neighbours.forget(uri)
+        else:
+            self._neighbours.note(uri, place.path, place.folder, document.text)
+
+    def _text_of(self, uri: str) -> str | None:
+        document = self.documents.get(uri)
+        return None if document is None else document.text
+
+    def _tell(self, status: Status) -> None:
+        if self.talking:
             self.protocol.notify(STATUS, asdict(status))
 
 
-def create_server(command_line: CommandLine) -> CleanroomServer:
-    """A server with its features, ready for `start_io()`."""
-    server = CleanroomServer(command_line)
-    server.feature(types.INITIALIZE)(_initialize)
-    server.feature(types.INITIALIZED)(_initialized)
-    server.feature(types.SHUTDOWN)(_shutdown)
-    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline_completion)
-    return server
-
-
-# pygls hands the server to a first parameter of this name.
-def _initialize(ls: CleanroomServer, params: types.InitializeParams) -> None:
-    document = params.capabilities.text_document
-    if document is None or document.inline_completion is None:
-        # An editor that has ghost text would ask for both at every key.
-        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(_completion)
-    ls.configure(params.initialization_options)
-
-
-def _initialized(ls: CleanroomServer, _: types.InitializedParams) -> None:
-    ls.protocol.notify(STATUS, asdict(ls.status))
-
-
-async def _shutdown(ls: CleanroomServer, _: None) -> None:
-    await ls.close()
-
-
-async def _inline_completion(ls: CleanroomServer, params: types.InlineCompletionParams) -> types.InlineCompletionList:
-    selected = params.context.selected_completion_info
-    proposal = await ls.suggest(params.text_document.uri, params.position, selected)
-    if proposal is None:
-        return types.InlineCompletionList([])
-    return types.InlineCompletionList([types.InlineCompletionItem(proposal.text, range=proposal.range)])
-
-
-async def _completion(ls: CleanroomServer, params: types.CompletionParams) -> types.CompletionList:
-    proposal = await ls.suggest(params.text_document.uri, params.position)
-    # Incomplete: what fits here changes with every key.
-    return types.CompletionList(is_incomplete=True, items=[_menu_item(proposal)] if proposal else [])
-
-
-def _remark(proposal: Proposal) -> str:
+def remark(proposal: Proposal) -> str:
     """What the developer should know of a proposal: the licence that it matches, or did before it was cut."""
     finding = proposal.finding
     if finding is None:
@@ -169,13 +262,16 @@ def _remark(proposal: Proposal) -> str:
     return f"{what} code under {finding.license} ({finding.source}), decision {proposal.decision}"
 
 
-def _menu_item(proposal: Proposal) -> types.CompletionItem:
-    text = proposal.text
-    label = next(line.strip() for line in text.splitlines() if line.strip())
-    return types.CompletionItem(
-        label=label[:LABEL_CHARACTERS],
-        kind=types.CompletionItemKind.Text,
-        detail="Cleanroom",
-        documentation=text,
-        text_edit=types.TextEdit(proposal.range, text),
-    )
+def _resting(settings: Settings) -> tuple[StatusKind, str]:
+    """How things stand with these settings while nothing is wrong."""
+    if settings.connection.key is None:
+        return StatusKind.INACTIVE, NO_KEY
+    if not settings.enabled:
+        return StatusKind.INACTIVE, "completions are switched off (enabled)"
+    if settings.connection.unsafe_any_certificate:
+        return StatusKind.WARNING, UNSAFE
+    return StatusKind.NORMAL, ""
+
+
+async def _never() -> bool:
+    return False

@@ -1,6 +1,6 @@
-"""What the language server is told: by its command line, by the editor's initialization options, by the environment.
+"""What the language server is told: by its command line, by the editor, by the environment.
 
-The first of the three that names a value wins. Knows neither protocol nor HTTP.
+The first of the three that names a value wins; of an editor, what it said last. Knows neither protocol nor HTTP.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lsp.client import Connection
+from lsp.connection import Connection
 from lsp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,19 +18,53 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 KEY_VARIABLE = "CLEANROOM_API_KEY"
+SECTION = "cleanroom"
 MAX_TOKENS = 64
-_TOKENS_LIMIT = 2048
+SIZE_LIMIT = 1_000_000
 _KEY_FILE_BYTES = 4096
-# Options of `initialize`, with the type of each. bool is an int to Python, but not to whoever writes JSON.
-_OPTIONS = {"url": str, "apiKey": str, "maxTokens": int}
+# What an editor may set, with the type of each. bool is an int to Python, but not to whoever writes JSON.
+_OPTIONS: dict[str, type] = {
+    "url": str,
+    "apiKey": str,
+    "maxTokens": int,
+    "enabled": bool,
+    "comments": bool,
+    "ignore": list,
+    "disabledLanguages": list,
+    "sizeLimit": int,
+    "context": bool,
+    "debounceMin": int,
+    "debounceMax": int,
+    "feedback": bool,
+    "caFile": str,
+    "unsafeAcceptAnyCertificate": bool,
+}
+_BOUNDS = {
+    "maxTokens": (1, 2048),
+    "sizeLimit": (1, 10_000_000),
+    "debounceMin": (0, 5000),
+    "debounceMax": (0, 5000),
+}
+_WORDS = {str: "string", int: "integer", bool: "boolean", list: "list of strings"}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where completions come from, and how long each may be, in tokens."""
+    """Where completions come from, when they are asked for, and what is told of them; docs/language-server.md.
+
+    `max_tokens` in tokens, `size_limit` in characters, `debounce` in seconds.
+    """
 
     connection: Connection
     max_tokens: int = MAX_TOKENS
+    enabled: bool = True
+    comments: bool = False
+    ignore: tuple[str, ...] = ()
+    disabled_languages: frozenset[str] = frozenset()
+    size_limit: int = SIZE_LIMIT
+    context: bool = True
+    debounce: tuple[float, float] = (0.1, 1.0)
+    feedback: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +74,34 @@ class CommandLine:
     url: str | None = None
     key_file: Path | None = None
 
-    def settings(self, options: object, environment: Mapping[str, str] = os.environ) -> Settings:
-        """The settings, once the editor has sent its initialization `options` (any JSON).
+    def settings(
+        self, options: object, environment: Mapping[str, str] = os.environ, changed: object = None
+    ) -> Settings:
+        """The settings, once the editor has sent its initialization `options` and what it `changed` since (any JSON).
 
         Raises ConfigurationError that names the wrong value, unless that is a key.
         """
-        named = _named(options)
+        named = {**_named(options), **_named(_section(changed))}
         key = self.key() or named.get("apiKey") or environment.get(KEY_VARIABLE) or ""
-        connection = Connection(self.url or named.get("url") or DEFAULT_URL, key.strip() or None)
-        tokens = named.get("maxTokens", MAX_TOKENS)
-        if not 1 <= tokens <= _TOKENS_LIMIT:
-            message = f"maxTokens is {tokens}: give 1 to {_TOKENS_LIMIT}"
-            raise ConfigurationError(message)
-        return Settings(connection, tokens)
+        connection = Connection(
+            self.url or named.get("url") or DEFAULT_URL,
+            key.strip() or None,
+            authority=named.get("caFile"),
+            unsafe_any_certificate=named.get("unsafeAcceptAnyCertificate", False),
+        )
+        least, most = named.get("debounceMin", 100), named.get("debounceMax", 1000)
+        return Settings(
+            connection,
+            max_tokens=named.get("maxTokens", MAX_TOKENS),
+            enabled=named.get("enabled", True),
+            comments=named.get("comments", False),
+            ignore=tuple(named.get("ignore", ())),
+            disabled_languages=frozenset(named.get("disabledLanguages", ())),
+            size_limit=named.get("sizeLimit", SIZE_LIMIT),
+            context=named.get("context", True),
+            debounce=(least / 1000, max(least, most) / 1000),
+            feedback=named.get("feedback", True),
+        )
 
     def key(self) -> str | None:
         """The key in the key file, if one was named. Raises ConfigurationError where it cannot be used."""
@@ -73,20 +122,41 @@ class CommandLine:
         return key
 
 
+def _section(changed: object) -> object:
+    """What is ours of changed settings: editors send them under the name of their section, or bare."""
+    return changed.get(SECTION) if isinstance(changed, dict) and SECTION in changed else changed
+
+
 def _named(options: object) -> dict[str, Any]:
+    """The options that are named, each of its type and within its bounds."""
     if options is None:
         return {}
     if not isinstance(options, dict):
         message = f"the initialization options are no JSON object but {type(options).__name__}: give {_forms()}"
         raise ConfigurationError(message)
-    named = {name: value for name, value in options.items() if value is not None}
+    # Other names are left alone: editors send options of their own along.
+    named: dict[str, Any] = {
+        name: value for name, value in options.items() if name in _OPTIONS and value is not None and value != ""
+    }
     for name, value in named.items():
-        # Other names are left alone: editors send options of their own along.
-        if name in _OPTIONS and type(value) is not _OPTIONS[name]:
-            message = f"the initialization option {name} is of type {type(value).__name__}: give {_forms()}"
+        if type(value) is not _OPTIONS[name] or (type(value) is list and not all(type(one) is str for one in value)):
+            message = f"the initialization option {name} is of type {type(value).__name__}: give {_form(name)}"
             raise ConfigurationError(message)
+    for name in sorted(_BOUNDS.keys() & named.keys()):
+        _require_bounds(name, named[name])
     return named
 
 
+def _require_bounds(name: str, value: int) -> None:
+    least, most = _BOUNDS[name]
+    if not least <= value <= most:
+        message = f"{name} is {value}: give {least} to {most}"
+        raise ConfigurationError(message)
+
+
+def _form(name: str) -> str:
+    return f"{name} ({_WORDS[_OPTIONS[name]]})"
+
+
 def _forms() -> str:
-    return ", ".join(f"{name} ({kind.__name__})" for name, kind in _OPTIONS.items())
+    return ", ".join(map(_form, _OPTIONS))

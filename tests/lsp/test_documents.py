@@ -60,10 +60,12 @@ def test_edits_give_the_text_of_the_editor(text: str, encoding: PositionEncoding
         start, end = sorted((data.draw(places), data.draw(places)))
         new = data.draw(TEXTS)
         at = Range(position_of(text, start, encoding), position_of(text, end, encoding))
-        document = document.changed([TextDocumentContentChangePartial(at, new)])
+        document.change([TextDocumentContentChangePartial(at, new)])
         text = text[:start] + new + text[end:]
         assert document.text == text
-    assert document.changed([TextDocumentContentChangeWholeDocument("whole")]).text == "whole"
+        assert len(document) == len(text)
+    document.change([TextDocumentContentChangeWholeDocument("whole")])
+    assert document.text == "whole"
 
 
 def test_a_position_beyond_the_line_is_its_end_and_inside_a_character_its_start() -> None:

@@ -31,7 +31,7 @@ def test_ghost_text_stands_at_the_cursor(run: Run, editor: SimpleNamespace, serv
         assert editor.capabilities.completion_provider is None
         editor.open(SOURCE + "\n\nprint(grow(1))\n")
         (item,) = await editor.ghost(1, 4)
-        assert (item.insert_text, item.range) == ("return n + 1\n", at(1, 4))
+        assert (item.insert_text, item.range) == ("return n + 1", at(1, 4))
         await editor.told(busy=False, kind="Normal", message="")
         assert [status["busy"] for status in editor.statuses] == [True, False]
         (asked,) = service.asked
@@ -72,7 +72,7 @@ def test_an_editor_without_ghost_text_has_menu_items(
             editor.open("def grow(n):")
             (item,) = await editor.menu(0, 12)
             assert item.label == "return n + 1"
-            assert item.text_edit == types.TextEdit(at(0, 12), service.text)
+            assert item.text_edit == types.TextEdit(at(0, 12), service.text.rstrip())
 
     run(scenario())
 

@@ -42,7 +42,7 @@ def test_command_line_wins_over_editor_over_environment(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ([], "no JSON object"),
-        ({"url": 8080}, r"url is of type int.*url \(str\)"),
+        ({"url": 8080}, r"url is of type int.*url \(string\)"),
         ({"maxTokens": True}, "maxTokens is of type bool"),
         ({"maxTokens": 0}, "maxTokens is 0: give 1 to 2048"),
         ({"url": "localhost:8080"}, "'localhost:8080' is not the URL"),
