@@ -19,7 +19,7 @@ from service.metrics_listener import listening
 from service.observation import Observation, observed
 from service.parts import Services
 from service.pipeline import Pipeline
-from service.routes import completions, documentation, feedback, fim, freshness, health, index, infill, models
+from service.routes import completions, documentation, feedback, fim, freshness, health, index, infill, leaks, models
 from service.routes.boundary import Boundary
 from service.routes.failures import add_handlers
 
@@ -49,6 +49,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.feedback = Feedback(services.ledger, services.metrics.feedback)
     app.state.started = int(time.time())
     app.state.index_limiter = CapacityLimiter(index.WORKERS)
+    app.state.review_limiter = CapacityLimiter(leaks.WORKERS)
     app.state.startup_error = None
     app.state.metrics_socket = None
     other_limits = {index.DOCUMENTS: services.settings.max_index_bytes}
@@ -61,7 +62,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.add_middleware(Observation, metrics=services.metrics)
     add_handlers(app)
-    for part in (completions, fim, infill, models, freshness, feedback, index, health, documentation):
+    for part in (completions, fim, infill, models, freshness, feedback, index, leaks, health, documentation):
         app.include_router(part.router)
     return app
 

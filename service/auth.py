@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from service.parts import Services
 
 
-def requires(scope: Scope) -> Callable[[Request], Caller]:
-    """A FastAPI dependency: the caller behind the request, who must hold `scope`.
+def requires(scope: Scope, *others: Scope) -> Callable[[Request], Caller]:
+    """A FastAPI dependency: the caller behind the request, who must hold `scope` or one of `others`.
 
     It raises AuthenticationError without a good key and PermissionDeniedError without the scope. FastAPI runs it in a
     worker thread, since it asks the database: every time, so that a revoked key fails at its next request.
@@ -30,7 +30,7 @@ def requires(scope: Scope) -> Callable[[Request], Caller]:
     def caller(request: Request) -> Caller:
         services = cast("Services", request.app.state.services)
         found = services.accounts.authenticate(bearer_token(request.headers.get("authorization", "")))
-        if scope not in found.scopes:
+        if found.scopes.isdisjoint({scope, *others}):
             message = (
                 f"key {found.key_id} lacks the scope {scope.value!r}: ask your administrator for one that has it "
                 f"(`cleanroom key create --org {found.org} --scope {scope.value}`)"

@@ -190,6 +190,15 @@ class IndexUnavailableError(ServiceError):
     public = "the index cannot be reached or written at present: retry later, or ask your administrator"
 
 
+class ReviewUnavailableError(ServiceError):
+    """The ledger, or what reviewers said of it, cannot be read or written now."""
+
+    status = 503
+    type = "review_unavailable"
+    code = "review_unavailable"
+    public = "leaks cannot be read or judged at present: retry later, or ask your administrator"
+
+
 class IndexMismatchError(ServiceError):
     """Fingerprints of another key, scheme or schema than the index's, which no check would find."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.documents import Documents
     from service.engines.protocol import Engine
     from service.limits import Limits
+    from service.review.reviews import Reviews
     from service.settings import Settings
 
 
@@ -81,5 +82,7 @@ class Services:
     limits: Limits | None = None
     """What keys may use; without it, any number of requests and tokens."""
     metrics: Metrics = field(default_factory=Metrics)
+    reviews: Reviews | None = None
+    """What security teams see and say of leaks; without it, nothing."""
     release: Released | None = None
     """The release that the engine runs; without it, a model that is none."""

@@ -20,6 +20,7 @@ from service.errors import SetupError
 from service.limit_store import open_limit_store
 from service.limits import Limits
 from service.released import released_model, served_release
+from service.review.reviews import Reviews
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +103,13 @@ def opened_ledger(settings: Settings) -> Iterator[Ledger]:
     prepare_home(settings)
     with Ledger(settings.database_url) as ledger:
         yield ledger
+
+
+@contextmanager
+def opened_reviews(settings: Settings, ledger: Ledger) -> Iterator[Reviews]:
+    """What security teams see and say of the leaks in the ledger."""
+    with Reviews(ledger, settings.database_url) as reviews:
+        yield reviews
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -15,6 +15,7 @@ from service.cli.opening import (
     opened_documents,
     opened_guard,
     opened_ledger,
+    opened_reviews,
 )
 from service.cli.output import ingest_progress, say
 from service.parts import Services
@@ -67,6 +68,7 @@ def serve_settings(settings: Settings) -> None:
             opened_accounts(settings) as accounts,
             opened_ledger(settings) as ledger,
             opened_documents(settings) as documents,
+            opened_reviews(settings, ledger) as reviews,
         ):
             guard.ready()
             ledger.ready()
@@ -78,6 +80,7 @@ def serve_settings(settings: Settings) -> None:
                 ledger=ledger,
                 documents=documents,
                 limits=limits_of(settings),
+                reviews=reviews,
                 release=release,
             )
             say(f"serving on http://{settings.host}:{listener.getsockname()[1]}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service.review.leak import Disposition, Leak, Severity
 
 TEXT_LIMIT = 512
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class LeakFilter:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 message = f"{name} {moment.isoformat()} has no time zone: write it as {moment.isoformat()}Z"
+                raise InvalidRequestError(message, param=name)
+            if moment is not None and not EARLIEST <= moment < LATEST:
+                message = f"{name} {moment.isoformat()} is no time of a leak: name one from 1970 to 9998"
                 raise InvalidRequestError(message, param=name)
         if self.since is not None and self.until is not None and self.since >= self.until:
             message = f"since {self.since.isoformat()} is not before until {self.until.isoformat()}: exchange them"

@@ -109,7 +109,7 @@ def _complete(operation: dict[str, Any], path: str) -> None:
         statuses |= {400, 401, 403, 408, 413, 503}
     if "text/event-stream" in responses["200"]["content"]:
         statuses |= {404, 429, 502, 504}
-    statuses |= {404} if "{model}" in path else set()
+    statuses |= {404} if "{" in path else set()
     statuses |= {409} if path.startswith("/v1/index/") else set()
     for status in sorted(statuses):
         responses.setdefault(str(status), _error(status))

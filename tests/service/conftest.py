@@ -24,6 +24,7 @@ from service.app import create_app
 from service.engines.protocol import Chunk, EnginePrompt, Sampling, TokenLogprobs
 from service.errors import EngineError
 from service.parts import Services
+from service.review.reviews import Reviews
 from service.server import claim_port, configured
 from service.settings import load_settings
 
@@ -219,11 +220,13 @@ def make_services(
 ) -> Iterator[Callable[..., Services]]:
     """Services over the scripted engine and guard; keywords are settings."""
     ledger = Ledger(database)
+    reviews = Reviews(ledger, database)
 
     def make(**settings: object) -> Services:
-        return Services(load_settings(home=tmp_path, **settings), accounts, engine, guard, ledger)
+        return Services(load_settings(home=tmp_path, **settings), accounts, engine, guard, ledger, reviews=reviews)
 
     yield make
+    reviews.close()
     ledger.close()
 
 
@@ -271,8 +274,9 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Ser
     """One server for all tests that leave it as it was."""
     home = tmp_path_factory.mktemp("shared")
     database = f"sqlite:///{home / 'cleanroom.db'}"
-    with Accounts(database) as accounts, Ledger(database) as ledger:
-        services = Services(load_settings(home=home), accounts, ScriptedEngine(), ScriptedGuard(), ledger)
+    with Accounts(database) as accounts, Ledger(database) as ledger, Reviews(ledger, database) as reviews:
+        settings = load_settings(home=home)
+        services = Services(settings, accounts, ScriptedEngine(), ScriptedGuard(), ledger, reviews=reviews)
         accounts.add_organization("acme")
         with _running(services) as url:
             yield url, services

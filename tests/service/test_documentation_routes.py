@@ -9,14 +9,22 @@ import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from service import completion_schemas, feedback_schemas, fim_schemas, index_schemas, infill_schemas, schemas
+from service import (
+    completion_schemas,
+    feedback_schemas,
+    fim_schemas,
+    index_schemas,
+    infill_schemas,
+    leak_schemas,
+    schemas,
+)
 from service.reference import render
 from service.routes.examples import NAME
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
-MODULES = (completion_schemas, feedback_schemas, fim_schemas, infill_schemas, index_schemas, schemas)
+MODULES = (completion_schemas, feedback_schemas, fim_schemas, infill_schemas, index_schemas, leak_schemas, schemas)
 GENERATING = ("/v1/completions", "/v1/fim/completions", "/infill")
 
 
@@ -53,6 +61,9 @@ def test_every_answer_has_a_schema_and_examples_that_fit_it(schema: dict[str, An
     for method, path, operation in operations(schema):
         assert operation["description"], path
         for status, response in operation["responses"].items():
+            if (path, status) == ("/v1/leaks/export", "200"):
+                assert all(one["examples"] for one in response["content"].values())
+                continue
             content = response["content"]["application/json"]
             assert content["examples"], (method, path, status)
             for example in content["examples"].values():
