@@ -2,45 +2,51 @@
 
 Does not know how decisions are made. Its entries hold no text (guard.ledger_entry).
 
-An entry's hash is SHA-256 over the hash before it and its own canonical JSON (after Haber & Stornetta 1991). An edited,
-removed, added or moved entry breaks the chain where it stands. Whoever can write the database can also cut off the
-chain's tail, or rewrite it from some entry on with new hashes: that shows only against a head that was exported before
-(`Ledger.head`, `Ledger.verify(head)`). Heads are not signed yet.
+Each process writes a chain of its own (guard.ledger_chain), whose entries are bound as guard.ledger_form says. An
+edited, removed, added or moved entry breaks its chain where it stands. Whoever can write the database can also cut off
+a chain's tail, or rewrite it from some entry on with new hashes: that shows only against heads that were kept elsewhere
+(`Ledger.heads`, `Ledger.verify(heads)`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from guard.errors import LedgerError
+from guard.ledger_chain import Chain
+from guard.ledger_database import PATIENCE_SECONDS, Database
 from guard.ledger_entry import (
     GENESIS,
+    Break,
+    EventEntry,
     Head,
     LedgerEntry,
+    LedgerEvent,
     LedgerRecord,
     Verification,
-    canonical_entry,
-    chained_hash,
-    read_entry,
 )
-from guard.ledger_schema import PATIENCE_SECONDS, Database, ledger_table, owner_table
+from guard.ledger_form import decision_columns, event_columns, linked, match_rows
+from guard.ledger_rows import read_entry, read_event
+from guard.ledger_schema import entry_table, match_table
+from guard.ledger_verifying import exported_lines, head_of, heads_in, verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
+    from guard.ledger_rows import Columns
     from guard.types import Action
 
-__all__ = ["Head", "Ledger", "LedgerEntry", "LedgerRecord", "Verification"]
+__all__ = ["Break", "EventEntry", "Head", "Ledger", "LedgerEntry", "LedgerEvent", "LedgerRecord", "Verification"]
 
-PAGE = 500
+Entry = TypeVar("Entry")
 
 
 class Ledger:
@@ -52,6 +58,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         self._appending = threading.Lock()
+        self._chain = Chain()
 
     def __enter__(self) -> Self:
         return self
@@ -63,26 +70,23 @@ class Ledger:
         """Close the database."""
         self._database.close()
 
+    @property
+    def writer(self) -> str:
+        """The name of the chain that this process writes; it begins with the first entry."""
+        return self._chain.writer
+
     def append(self, record: LedgerRecord) -> LedgerEntry:
         """Write `record` as the chain's next entry; it is on disk when this returns."""
         return self.append_all([record])[0]
 
     def append_all(self, records: Sequence[LedgerRecord]) -> list[LedgerEntry]:
         """Write `records` as the chain's next entries, all or none; they are on disk when this returns."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        if not self._appending.acquire(timeout=PATIENCE_SECONDS):
-            message = (
-                f"the ledger {self._database.name} is written too slowly for all who wait: is its disk overloaded?"
-            )
-            raise LedgerError(message)
-        try:
-            with (
-                self._database.refusing("written"),
-                self._database.writing(max(0.05, deadline - time.monotonic())) as connection,
-            ):
-                return [_append(connection, record) for record in records]
-        finally:
-            self._appending.release()
+        columns = [decision_columns(record) for record in records]
+        return self._write(columns, [match_rows(record) for record in records], read_entry)
+
+    def note(self, event: LedgerEvent) -> EventEntry:
+        """Write `event` as the chain's next entry; it is on disk when this returns."""
+        return self._write([event_columns(event)], [[]], read_event)[0]
 
     def entries(
         self,
@@ -94,153 +98,120 @@ class Ledger:
         org: str | None = None,
         newest_first: bool = False,
     ) -> list[LedgerEntry]:
-        """Return up to `limit` entries that follow the sequence number `after` in the order asked for.
+        """Return up to `limit` decisions that follow the sequence number `after` in the order asked for.
 
         `owner` (as `str(Owner)` writes it) asks for matches in that owner's code, `org` for a caller's generations.
         """
-        query = select(ledger_table).limit(limit)
-        place = ledger_table.c.seq
-        query = query.order_by(place.desc() if newest_first else place)
-        if after is not None:
-            query = query.where(place < after if newest_first else place > after)
+        query = _paged(after, limit, newest_first=newest_first).where(entry_table.c.event.is_(None))
         if action is not None:
-            query = query.where(ledger_table.c.action == action.value)
+            query = query.where(entry_table.c.action == action.value)
         if org is not None:
-            query = query.where(ledger_table.c.org == org)
+            query = query.where(entry_table.c.org == org)
         if owner is not None:
-            query = query.join(owner_table).where(owner_table.c.owner == owner)
-        with self._database.refusing("read"), self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        return [_entry(row) for row in rows]
+            owned = select(match_table.c.seq).where(match_table.c.owner == owner)
+            query = query.where(entry_table.c.seq.in_(owned))
+        return [read_entry(row) for row in self._rows(query)]
+
+    def events(self, *, after: int | None = None, limit: int = 100, newest_first: bool = False) -> list[EventEntry]:
+        """Return up to `limit` entries that are no decisions, as `entries` does."""
+        query = _paged(after, limit, newest_first=newest_first).where(entry_table.c.event.is_not(None))
+        return [read_event(row) for row in self._rows(query)]
 
     def get(self, decision_id: str) -> LedgerEntry | None:
         """Return the entry of the decision `decision_id`, or None."""
-        query = select(ledger_table).where(ledger_table.c.decision_id == decision_id)
+        query = select(entry_table).where(entry_table.c.decision_id == decision_id, entry_table.c.event.is_(None))
+        rows = self._rows(query)
+        return read_entry(rows[0]) if rows else None
+
+    def heads(self) -> tuple[Head, ...]:
+        """The length and last hash of each chain: note them down elsewhere, to verify against them later."""
         with self._database.refusing("read"), self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else _entry(row)
+            return heads_in(connection)
 
-    def head(self) -> Head:
-        """The chain's length and last hash: note it down elsewhere, to verify against it later."""
-        with self._database.refusing("read"), self._database.reading() as connection:
-            return _head(connection)
+    def verify(self, heads: Iterable[Head] = (), progress: Callable[[float], None] | None = None) -> Verification:
+        """Recompute all chains and, where `heads` of earlier are given, hold the chains against them.
 
-    def verify(self, head: Head | None = None) -> Verification:
-        """Recompute the whole chain and, where a `head` of earlier is given, hold the chain against it.
-
-        Without one, entries missing at the end are not noticed.
+        Without any, entries missing at the end of a chain are not noticed. `progress` is told the share that is done.
         """
-        count, last = 0, GENESIS
-        for row, held_owners in self._rows():
-            reason = _defect(row, held_owners, count + 1, last)
-            if reason is None and head is not None and head.entries == row.seq and head.hash != row.hash:
-                reason = "it or one before it was rewritten since the head was taken"
-            if reason is not None:
-                # A gap is named by the entry that is missing.
-                broken = min(row.seq, count + 1)
-                return Verification(ok=False, entries=count, first_broken=broken, reason=reason, head=Head(count, last))
-            count, last = row.seq, row.hash
-        if head is not None and head.entries > count:
-            reason = f"the chain ends before entry {head.entries}, which the head knows"
-            return Verification(ok=False, entries=count, first_broken=count + 1, reason=reason, head=Head(count, last))
-        return Verification(ok=True, entries=count, first_broken=None, reason=None, head=Head(count, last))
+        with self._database.refusing("read"):
+            return verified(self._database, heads, progress)
 
     def export(self) -> Iterator[str]:
-        """One line of JSON an entry: `{"entry":E,"hash":"H","previous":"P"}`.
-
-        H is the hex SHA-256 of the 32 bytes of P and the very bytes of E as they stand in the line, in UTF-8. The
-        first P is zero; the last line's H is the head.
-        """
-        for row, _ in self._rows():
-            yield f'{{"entry":{row.body},"hash":"{row.hash}","previous":"{row.previous}"}}'
+        """One line of JSON an entry (docs/ledger.md); the chains can be verified with nothing but SHA-256."""
+        with self._database.refusing("read"):
+            yield from exported_lines(self._database)
 
     def ready(self) -> None:
         """Raise LedgerError unless an entry could be written now. Writes none."""
         self._database.require_room()
         with self._database.refusing("written"), self._database.writing() as connection:
             # Larger than a page, so that a database that may not grow says so.
-            probe = {"seq": -1, "at": "", "decision_id": "", "org": "", "action": "", "body": "0" * (1 << 14)}
-            connection.execute(insert(ledger_table).values(probe | {"previous": "", "hash": ""}))
+            columns = {**event_columns(LedgerEvent("probe", "probe", {})), "content": "0" * (1 << 14)}
+            row = linked(columns, "probe", 0, "", GENESIS)
+            connection.execute(insert(entry_table).values(row))
             connection.rollback()
 
-    def _rows(self) -> Iterator[tuple[Row[Any], set[str]]]:
-        """All rows in order with the owners noted for them, a page at a time: no transaction stays open."""
-        after: int | None = None
-        while True:
-            page = select(ledger_table).order_by(ledger_table.c.seq).limit(PAGE)
-            noted = select(owner_table)
-            if after is not None:
-                page = page.where(ledger_table.c.seq > after)
-            with self._database.refusing("read"), self._database.reading() as connection:
-                rows = connection.execute(page).all()
-                if not rows:
-                    return
-                noted = noted.where(owner_table.c.seq.between(rows[0].seq, rows[-1].seq))
-                held: dict[int, set[str]] = {}
-                for owner in connection.execute(noted):
-                    held.setdefault(owner.seq, set()).add(owner.owner)
-            for row in rows:
-                yield row, held.get(row.seq, set())
-            after = rows[-1].seq
+    def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with self._database.refusing("read"), self._database.reading() as connection:
+            return connection.execute(query).all()
+
+    def _write(
+        self, columns: list[dict[str, Any]], matches: list[list[dict[str, Any]]], read: Callable[[Columns], Entry]
+    ) -> list[Entry]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        if not self._appending.acquire(timeout=PATIENCE_SECONDS):
+            message = (
+                f"the ledger {self._database.name} is written too slowly for all who wait: is its disk overloaded?"
+            )
+            raise LedgerError(message)
+        try:
+            with self._database.refusing("written"):
+                patience = max(0.05, deadline - time.monotonic())
+                try:
+                    with self._database.writing(patience) as connection:
+                        entries = self._linked(connection, columns, matches, read)
+                except IntegrityError as error:
+                    raise self._taken([each["decision_id"] for each in columns]) from error
+                self._chain.wrote()
+                return entries
+        finally:
+            self._appending.release()
+
+    def _linked(
+        self,
+        connection: Connection,
+        columns: list[dict[str, Any]],
+        matches: list[list[dict[str, Any]]],
+        read: Callable[[Columns], Entry],
+    ) -> list[Entry]:
+        """Add the rows; reads back what was written: an entry that could not be read later is refused now."""
+        if self._chain.unsure:
+            self._chain.settle(head_of(connection, self.writer))
+        rows = self._chain.link(columns)
+        adding = insert(entry_table).returning(entry_table.c.seq, sort_by_parameter_order=True)
+        seqs = connection.execute(adding, rows).scalars().all()
+        found = [{**match, "seq": seq} for seq, several in zip(seqs, matches, strict=True) for match in several]
+        if found:
+            connection.execute(insert(match_table), found)
+        return [read(SimpleNamespace(**row, seq=seq)) for seq, row in zip(seqs, rows, strict=True)]
+
+    def _taken(self, ids: list[str]) -> LedgerError:
+        """What to say when an entry's id or its place in the chain is taken."""
+        found = self._rows(select(entry_table.c.decision_id).where(entry_table.c.decision_id.in_(ids)))
+        twice = [row.decision_id for row in found] or [one for one in ids if ids.count(one) > 1]
+        if twice:
+            return LedgerError(
+                f"the ledger has an entry for decision {twice[0]} already: every decision needs its own id"
+            )
+        return LedgerError(
+            f"the next place of the ledger's chain {self.writer} is taken: somebody else changes it. Run `cleanroom "
+            "ledger verify`, then start the service again"
+        )
 
 
-def _append(connection: Connection, record: LedgerRecord) -> LedgerEntry:
-    head = _head(connection)
-    seq, at = head.entries + 1, datetime.now(UTC).isoformat(timespec="microseconds")
-    body = canonical_entry(seq, at, record)
-    # Read back from its canonical form: an entry that could not be read later is refused now.
-    entry = read_entry(seq, body, head.hash, chained_hash(head.hash, body))
-    columns = {**_columns(entry), "body": body, "previous": entry.previous, "hash": entry.hash}
-    try:
-        connection.execute(insert(ledger_table).values(columns))
-    except IntegrityError as error:
-        message = f"the ledger has an entry for decision {record.decision.id} already: every decision needs its own id"
-        raise LedgerError(message) from error
-    noted = [{"owner": owner, "seq": seq} for owner in sorted(_owners(entry))]
-    if noted:
-        connection.execute(insert(owner_table), noted)
-    return entry
-
-
-def _head(connection: Connection) -> Head:
-    query = select(ledger_table.c.seq, ledger_table.c.hash).order_by(ledger_table.c.seq.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
-    return Head(0, GENESIS) if row is None else Head(row.seq, row.hash)
-
-
-def _columns(entry: LedgerEntry) -> dict[str, Any]:
-    """The columns that repeat parts of the body for queries."""
-    record = entry.record
-    return {
-        "seq": entry.seq,
-        "at": entry.at,
-        "decision_id": record.decision.id,
-        "org": record.org,
-        "action": record.decision.action.value,
-    }
-
-
-def _owners(entry: LedgerEntry) -> set[str]:
-    return {str(match.owner) for match in entry.record.decision.matches}
-
-
-def _entry(row: Row[Any]) -> LedgerEntry:
-    return read_entry(row.seq, row.body, row.previous, row.hash)
-
-
-def _defect(row: Row[Any], held_owners: set[str], expected: int, last: str) -> str | None:
-    """What is wrong with the row that should be entry `expected` after the hash `last`, or None."""
-    if row.seq != expected:
-        return "it was added" if row.seq < expected else f"it is missing: entry {row.seq} comes next"
-    if row.previous != last:
-        return "it does not follow the entry before it"
-    if not isinstance(row.body, str) or row.hash != chained_hash(last, row.body):
-        return "its content does not have its hash"
-    try:
-        entry = _entry(row)
-    except LedgerError:
-        return "its content is no record"
-    differing = [name for name, value in _columns(entry).items() if getattr(row, name) != value]
-    if held_owners != _owners(entry):
-        differing.append("owners")
-    return f"what queries see of it ({', '.join(differing)}) differs from its content" if differing else None
+def _paged(after: int | None, limit: int, *, newest_first: bool) -> Select[Any]:
+    place = entry_table.c.seq
+    query = select(entry_table).limit(limit).order_by(place.desc() if newest_first else place)
+    if after is not None:
+        query = query.where(place < after if newest_first else place > after)
+    return query

@@ -1,32 +1,41 @@
-"""Entries of the ledger: what they hold, their canonical form, and the chain that binds them.
+"""Entries of the ledger as values: what they say, how bad a leak is, heads of chains and the result of verifying.
 
-Knows no database, and no text: of a generation an entry has offsets and counts, of a document owner, path and licence.
+Knows no database, no hashing, and no text: of a generation an entry has offsets and counts, of a document owner, path
+and licence.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from guard.errors import LedgerError, OwnerError
-from guard.types import Action, Decision, Match, MatchKind, Owner
+from guard.errors import LedgerError
+from guard.types import Action, MatchKind, OwnerKind
 
-SCHEMA = 2
-"""1, of before models had releases, is read as well."""
-# The hash that stands before the first entry.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from guard.types import Decision, Match
+
+# The hash that stands before the first entry of a chain.
 GENESIS = "0" * 64
+FIRST_WRITER = "first"
+"""The chain of entries from before each process had its own."""
 DISPOSITIONS = frozenset({"released", "cited", "steered", "trimmed", "withheld", "interrupted"})
+SEVERITIES = ("low", "medium", "high")
+# Some six lines: what the evidence of the match itself bears, not what surrounds it.
+LONG = 60
+CLOSENESS = {MatchKind.EXACT: 2, MatchKind.RENAMED: 1, MatchKind.NEAR: 0}
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
     """What became of one generation: the guard's decision, for whom it was made and what was let out.
 
-    `org` is the caller's; `surface` the endpoint; `disposition` one of DISPOSITIONS; the counts are characters. `model`
-    is the name that clients see, `release` the signed release behind it (name@version and digest), None where the model
-    is none: a leak is traced to a model by it.
+    `org` is the caller's, "" where that was redacted; `surface` the endpoint; `disposition` one of DISPOSITIONS; the
+    counts are characters. `model` is the name that clients see, `release` the signed release behind it (name@version
+    and digest), None where the model is none: a leak is traced to a model by it. `policy` is the digest of the
+    caller's licence policy, None where it was not noted.
     """
 
     decision: Decision
@@ -38,6 +47,7 @@ class LedgerRecord:
     released_characters: int
     generated_characters: int
     release: str | None = None
+    policy: str | None = None
 
     def __post_init__(self) -> None:
         """Hold the vocabulary."""
@@ -52,78 +62,142 @@ class LedgerRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """A record in its place in the chain. `at` is when it was written, UTC, ISO 8601; the hashes are hex SHA-256."""
+class LedgerEvent:
+    """Something else that auditors must see: `event` names it, `details` (JSON) say more.
 
-    seq: int
-    at: str
-    record: LedgerRecord
-    previous: str
-    hash: str
+    `id` names it among all entries, for good. `org` and `actor` (a key's id, or who it was) are who did it, "" and None
+    where that is nobody's business or was redacted.
+    """
 
-    def to_json(self) -> dict[str, Any]:
-        """The entry as one JSON object."""
-        chain = {"seq": self.seq, "at": self.at, "previous": self.previous, "hash": self.hash}
-        return {**chain, **self.record.to_json()}
+    event: str
+    id: str
+    details: Mapping[str, Any]
+    org: str = ""
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The chain's length and last hash. Kept elsewhere, it shows later that nothing up to it was changed or cut."""
+class Place:
+    """An entry's place: `seq` in its database, `number` in the chain of `writer`, from 1.
 
+    `at` is when it was written, UTC, ISO 8601; the hashes are hex SHA-256. `redacted` are the parts that were taken
+    out since: `caller`, `content`.
+    """
+
+    seq: int
+    writer: str
+    number: int
+    at: str
+    previous: str
+    hash: str
+    redacted: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The place as one JSON object."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"redacted": list(self.redacted)}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """A record in its place."""
+
+    place: Place
+    record: LedgerRecord
+
+    @property
+    def seq(self) -> int:
+        """The entry's place in its database."""
+        return self.place.seq
+
+    @property
+    def at(self) -> str:
+        """When it was written."""
+        return self.place.at
+
+    @property
+    def hash(self) -> str:
+        """What binds it and all before it in its chain."""
+        return self.place.hash
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as one JSON object."""
+        return {**self.place.to_json(), **self.record.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """An event in its place."""
+
+    place: Place
+    event: LedgerEvent
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as one JSON object."""
+        fields = {name: getattr(self.event, name) for name in self.event.__slots__}
+        return {**self.place.to_json(), **fields}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Head:
+    """A chain's length and last hash. Kept elsewhere, it shows later that nothing up to it was changed or cut."""
+
+    writer: str
     entries: int
     hash: str
+
+    def __str__(self) -> str:
+        return f"{self.writer}:{self.entries}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Break:
+    """Where a chain is broken: `number` is the first entry that is not as it was written."""
+
+    writer: str
+    number: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether the chain holds. `entries` were found sound, up to `head`; `first_broken` is a sequence number."""
+    """Whether all chains hold. `entries` were found sound, up to `heads`, one a chain; `breaks`, one a broken chain.
 
-    ok: bool
-    entries: int
-    first_broken: int | None
-    reason: str | None
-    head: Head
-
-
-def canonical_entry(seq: int, at: str, record: LedgerRecord) -> str:
-    """The canonical JSON of an entry: sorted keys, no spaces, UTF-8, no NaN.
-
-    A lone surrogate (of an undecodable path) is escaped, as JSON can.
+    `beyond` counts sound entries that no given head vouches for.
     """
-    value = {"schema": SCHEMA, "seq": seq, "at": at, **record.to_json()}
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    entries: int
+    heads: tuple[Head, ...]
+    breaks: tuple[Break, ...] = field(default=())
+    beyond: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether no chain is broken."""
+        return not self.breaks
 
 
-def chained_hash(previous: str, body: str) -> str:
-    """The hash of an entry whose canonical JSON is `body`, after the hash `previous`; both hex."""
-    return sha256(bytes.fromhex(previous) + body.encode("utf-8", "surrogateescape")).hexdigest()
+def severity(decision: Decision) -> str | None:
+    """How bad what was cited or blocked would have been; None where nothing was.
+
+    `high`: private code, LONG tokens or more of it and not merely near. `medium`: other private code, and licensed code
+    of that size that was blocked. `low`: the rest, citations too. The tokens are those found in the document, so an
+    alignment counts by its similarity. A block that names no match is `medium`.
+    """
+    if decision.action is Action.ALLOW:
+        return None
+    matches = [match for match in decision.matches if match.action is not Action.ALLOW]
+    if not matches:
+        return SEVERITIES[decision.action is Action.BLOCK]
+    return SEVERITIES[max(map(_severity, matches))]
 
 
-def read_entry(seq: int, body: str, previous: str, digest: str) -> LedgerEntry:
-    """Read what `canonical_entry` wrote, or raise LedgerError."""
-    try:
-        data = json.loads(body)
-        return LedgerEntry(data["seq"], data["at"], _record(data), previous, digest)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LedgerError, OwnerError) as error:
-        message = f"entry {seq} of the ledger is no record: run `cleanroom ledger verify` and restore a backup"
-        raise LedgerError(message) from error
+def _severity(match: Match) -> int:
+    if match.action is not Action.BLOCK:
+        return 0
+    large = match.tokens * match.similarity >= LONG and match.kind is not MatchKind.NEAR
+    return large + (match.owner.kind is OwnerKind.ORGANIZATION)
 
 
-def _record(data: dict[str, Any]) -> LedgerRecord:
-    if data["schema"] == 1:
-        data = {**data, "release": None}
-    elif data["schema"] != SCHEMA:
-        message = f"schema {data['schema']!r} is not {SCHEMA}: use the version of Cleanroom that wrote it"
-        raise LedgerError(message)
-    fields = {name: data[name] for name in LedgerRecord.__slots__}
-    decision = fields["decision"]
-    matches = tuple(_match(match) for match in decision["matches"])
-    fields["decision"] = Decision(**{**decision, "action": Action(decision["action"]), "matches": matches})
-    return LedgerRecord(**fields)
-
-
-def _match(data: dict[str, Any]) -> Match:
-    kind, action, owner = MatchKind(data["kind"]), Action(data["action"]), Owner.parse(data["owner"])
-    return Match(**{**data, "kind": kind, "action": action, "owner": owner})
+def closest(decision: Decision) -> str | None:
+    """The closest kind of a decision's matches; None without any."""
+    return max((match.kind for match in decision.matches), key=CLOSENESS.__getitem__, default=None)

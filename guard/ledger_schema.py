@@ -1,229 +1,117 @@
-"""The ledger's database: its tables and how it is opened and locked for writing, on SQLite and PostgreSQL.
+"""The ledger's tables, and what a review may choose entries by. Does not know how they are opened, written or chained.
 
-Does not know what an entry says or how entries are chained.
+`entry_table` (`ledger_entries`), one row an entry. Rows are only ever added; redaction empties two parts of a row.
+
+- `seq`: the row's number in this database, in the order of writing, for paging. No part of the chain.
+- `writer`, `number`: the chain, one for each process that writes, and the place in it, from 1.
+- `event`: NULL for a decision, else what happened (`redaction`, ...): `content` says more, the rest is empty.
+- `at`: when it was written, UTC, ISO 8601 with microseconds, of one length: it sorts as text.
+- `decision_id`, `action` (`allow`, `cite`, `block`), `disposition` (guard.ledger_entry.DISPOSITIONS), `surface`.
+- `severity`: `low`, `medium` or `high` for whatever was cited or blocked (guard.ledger_entry.severity), else NULL. A
+  leak is an entry whose severity is not NULL: say `severity IS NOT NULL`, and the indexes of leaks are used.
+- `kind`: the closest kind of the matches (`exact`, `renamed`, `near`), NULL without any; `tokens`: the most of a match.
+- `org`, `key_id`: the caller; NULL once redacted.
+- `model`, `release`: the name that clients see (an adapter's own, where it has one) and the signed release behind it.
+- `index_version`, `policy`: the index, and the digest of the caller's licence policy, NULL before schema 3.
+- `checked_tokens`, `guard_us` (microseconds), `released_characters`, `generated_characters`.
+- `content`: the matches, or what an event says, as JSON; NULL without any, or once redacted.
+- `caller_salt`, `caller_digest`, `content_digest`, `previous`, `hash`, `schema`, `body`: the chain (guard.ledger_form).
+
+`match_table` (`ledger_matches`), one row a match of a decision, for queries alone: `seq` of the entry, `place` in it,
+`owner` (as `str(Owner)` writes it: `org:acme`), `kind`, `license` (the document's, else its owner's; NULL for private
+code), `action`, `document`, `tokens`. Gone once redacted.
+
+`head_table` (`ledger_heads`), one row a signed head of a chain: `writer`, `entries`, `hash`, `at`, the public `key`,
+its `signature`, and `exported`, when it had been taken in by all who are to keep it, NULL until then.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Engine,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    event,
-    inspect,
-    make_url,
-)
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateTable
-
-from guard.errors import LedgerError
-from guard.sqlite_file import keep_private, make_private
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sqlalchemy import URL
-
-# Whoever waits for the ledger holds up a response that must be refused within a second.
-PATIENCE_SECONDS = 0.8
-# Less free space than this is a full disk: SQLite's write-ahead log grows before it is folded in.
-FREE_BYTES = 16 << 20
-# Names our lock among PostgreSQL's advisory locks.
-APPENDERS = 0x636C65616E
-URL_FORMS = "sqlite:///PATH, or postgresql+psycopg://USER:PASSWORD@HOST/NAME after `pip install 'cleanroom[postgres]'`"
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData()
 
-# `body` is the canonical JSON that the chain is made of; the columns before it repeat parts of it for queries.
-ledger_table = Table(
-    "ledger",
+# In SQLite only INTEGER is the row's own number; BIGINT would let any value in.
+_ROW = BigInteger().with_variant(Integer, "sqlite")
+
+entry_table = Table(
+    "ledger_entries",
     metadata,
-    # In SQLite only INTEGER is the row's own number; BIGINT would let any value in.
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("seq", _ROW, primary_key=True),
+    Column("writer", String(32), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("schema", Integer, nullable=False),
+    Column("event", String(32)),
     Column("at", String(40), nullable=False),
-    Column("decision_id", String(128), nullable=False, unique=True),
-    Column("org", String(63), nullable=False),
+    Column("decision_id", String(128), nullable=False),
     Column("action", String(16), nullable=False),
-    Column("body", Text, nullable=False),
+    Column("disposition", String(16), nullable=False),
+    Column("severity", String(8)),
+    Column("kind", String(16)),
+    Column("tokens", BigInteger, nullable=False),
+    Column("surface", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("release", Text),
+    Column("index_version", BigInteger, nullable=False),
+    Column("policy", Text),
+    Column("checked_tokens", BigInteger, nullable=False),
+    Column("guard_us", BigInteger, nullable=False),
+    Column("released_characters", BigInteger, nullable=False),
+    Column("generated_characters", BigInteger, nullable=False),
+    Column("org", String(63)),
+    Column("key_id", Text),
+    Column("caller_salt", String(32)),
+    Column("caller_digest", String(64)),
+    Column("content", Text),
+    Column("content_digest", String(64)),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("body", Text),
+    UniqueConstraint("decision_id", name="ledger_entries_by_decision"),
+    UniqueConstraint("writer", "number", name="ledger_entries_by_chain"),
 )
-actions = Index("ledger_by_action", ledger_table.c.action, ledger_table.c.seq)
+for _name in ("at", "action", "org"):
+    Index(f"ledger_entries_by_{_name}", entry_table.c[_name], entry_table.c.seq)
+_event = entry_table.c.event.is_not(None)
+Index("ledger_events", entry_table.c.event, entry_table.c.seq, sqlite_where=_event, postgresql_where=_event)
+# What is allowed, nearly everything, does not pay for what reviews ask.
+_leak = entry_table.c.severity.is_not(None)
+Index("ledger_leaks", entry_table.c.seq, sqlite_where=_leak, postgresql_where=_leak)
+for _name in ("at", "org", "severity", "kind", "disposition", "model", "release", "key_id"):
+    Index(
+        f"ledger_leaks_by_{_name}",
+        entry_table.c[_name],
+        entry_table.c.seq,
+        sqlite_where=_leak,
+        postgresql_where=_leak,
+    )
 
-# Whose code an entry's matches stand in: one row an owner and entry.
-owner_table = Table(
-    "ledger_owners",
+match_table = Table(
+    "ledger_matches",
     metadata,
-    Column("owner", Text, primary_key=True),
-    Column("seq", ForeignKey(ledger_table.c.seq), primary_key=True),
+    Column("seq", BigInteger, ForeignKey(entry_table.c.seq), primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("license", Text),
+    Column("action", String(16), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
 )
-owned = Index("ledger_owners_by_entry", owner_table.c.seq)
+Index("ledger_matches_by_owner", match_table.c.owner, match_table.c.seq)
+Index("ledger_matches_by_license", match_table.c.license, match_table.c.seq)
 
-
-class Database:
-    """An open ledger database. Raises LedgerError where it cannot be opened or made."""
-
-    def __init__(self, url: str) -> None:
-        place = _parse(url)
-        self.name = place.render_as_string(hide_password=True)
-        self._file = _file(place)
-        with self.refusing("opened"):
-            if self._file is not None:
-                make_private(self._file)
-            self._engine = _engine(place)
-            if not self._made():
-                self._make()
-            if self._file is not None and os.access(self._file, os.W_OK):
-                keep_private(self._file)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    def _made(self) -> bool:
-        # Looked up first: a copy that may only be read is one that an auditor can verify.
-        return inspect(self._engine).has_table(owner_table.name)
-
-    def _make(self) -> None:
-        with self.writing() as connection:
-            for table in (ledger_table, owner_table):
-                connection.execute(CreateTable(table, if_not_exists=True))
-            for index in (actions, owned):
-                connection.execute(CreateIndex(index, if_not_exists=True))
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """One consistent view."""
-        with self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def writing(self, patience: float = PATIENCE_SECONDS) -> Iterator[Connection]:
-        """The one writing transaction among all processes; waits for it at most `patience` seconds."""
-        with self._engine.connect().execution_options(patience=int(1000 * patience)) as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def refusing(self, done: str) -> Iterator[None]:
-        """Turn every error of the database into a LedgerError: the ledger cannot be `done`."""
-        try:
-            yield
-        except (SQLAlchemyError, OSError, ImportError) as error:
-            cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0][:200]
-            message = f"the ledger {self.name} cannot be {done} ({cause}): {_remedy(cause)}"
-            raise LedgerError(message) from error
-
-    def require_room(self) -> None:
-        """Raise LedgerError where the disk under a SQLite file is all but full."""
-        if self._file is None:
-            return
-        free = shutil.disk_usage(self._file.parent).free
-        if free < FREE_BYTES:
-            message = (
-                f"the ledger {self.name} has {free >> 20} MiB of disk left: make room (at least {FREE_BYTES >> 20})"
-            )
-            raise LedgerError(message)
-
-
-def _parse(url: str) -> URL:
-    # Not repeated whole: it may carry a password.
-    message = f"CLEANROOM_LEDGER_URL is no ledger that can be kept: write {URL_FORMS}"
-    try:
-        place = make_url(url)
-        durable = bool(place.database) and place.database != ":memory:" and place.query.get("mode") != "memory"
-    except (SQLAlchemyError, ValueError):
-        raise LedgerError(message) from None
-    if place.get_backend_name() not in ("sqlite", "postgresql") or not durable:
-        raise LedgerError(message)
-    return place
-
-
-def _file(place: URL) -> Path | None:
-    if place.get_backend_name() != "sqlite":
-        return None
-    return Path(str(place.database).removeprefix("file:")).absolute()
-
-
-def _engine(place: URL) -> Engine:
-    if place.get_backend_name() == "sqlite":
-        engine = create_engine(
-            place, connect_args={"timeout": PATIENCE_SECONDS}, pool_timeout=PATIENCE_SECONDS, hide_parameters=True
-        )
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    else:
-        # 2 s is the least that libpq knows.
-        engine = create_engine(
-            place,
-            connect_args={"connect_timeout": 2},
-            pool_pre_ping=True,
-            pool_timeout=PATIENCE_SECONDS,
-            hide_parameters=True,
-        )
-        event.listen(engine, "begin", _begin_postgresql)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own connection
-    # The driver leaves BEGIN to us: SELECT alone would not begin one.
-    connection.isolation_level = None
-    # A row that was tampered with may be no UTF-8: read it all the same, so that `verify` can name it.
-    connection.text_factory = _decode
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _decode(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    patience = connection.get_execution_options().get("patience")
-    if patience is None:
-        connection.exec_driver_sql("BEGIN")
-    else:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience:d}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _begin_postgresql(connection: Connection) -> None:
-    patience = connection.get_execution_options().get("patience")
-    if patience is not None:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience:d}")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPENDERS})")
-
-
-def _remedy(cause: str) -> str:
-    for sign, remedy in REMEDIES.items():
-        if sign in cause.casefold():
-            return remedy
-    return "see whether the database runs and CLEANROOM_LEDGER_URL names it"
-
-
-REMEDIES = {
-    "readonly": "make the file and its directory writable",
-    "read-only": "make it writable, or name the primary in CLEANROOM_LEDGER_URL",
-    "permission": "give this user the right to write it",
-    "is full": "make room on its disk",
-    "no space": "make room on its disk",
-    "locked": "another process holds it; end that, then try again",
-    "lock timeout": "another process holds it; end that, then try again",
-    "not a database": "restore the file, or name another in CLEANROOM_LEDGER_URL",
-    "malformed": "restore the file, or name another in CLEANROOM_LEDGER_URL",
-    "no module": f"CLEANROOM_LEDGER_URL is {URL_FORMS}",
-}
+head_table = Table(
+    "ledger_heads",
+    metadata,
+    Column("id", _ROW, primary_key=True),
+    Column("writer", String(32), nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("key", String(80), nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("exported", String(40)),
+)
+_waiting = head_table.c.exported.is_(None)
+Index("ledger_heads_to_export", head_table.c.id, sqlite_where=_waiting, postgresql_where=_waiting)

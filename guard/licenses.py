@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 import license_expression  # type: ignore[import-untyped] # ships no types
@@ -140,6 +142,11 @@ class LicensePolicy:
             "categories": {kind.value: action.value for kind, action in self.actions},
             "overrides": {name: action.value for name, action in self.overrides},
         }
+
+    @property
+    def version(self) -> str:
+        """A name for exactly this policy: the beginning of a hash of it, 12 hexadecimal digits."""
+        return sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
 
     @classmethod
     def from_json(cls, value: object) -> Self:

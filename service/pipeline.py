@@ -210,6 +210,7 @@ class Pipeline:
             released_characters=len(released.text),
             generated_characters=len(writing.draft.text),
             release=self._release.label if self._release is not None else None,
+            policy=request.caller.policy.version,
         )
         with span("ledger") as seen:
             seen.note(decision=record.decision.id, disposition=record.disposition)

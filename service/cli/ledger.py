@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from guard.ledger import Head
+from guard.ledger_entry import FIRST_WRITER
 from guard.types import Action
 from service.cli.opening import opened_ledger
-from service.cli.output import Json, out, print_json, print_table
+from service.cli.output import Json, out, print_json, print_table, share_progress
 from service.errors import NotFoundError
 from service.settings import load_settings
 
 app = typer.Typer(help="The ledger: list, show, verify and export decisions.", no_args_is_help=True)
 
 BROKEN = 3
+HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @app.command("list")
@@ -64,29 +68,42 @@ def show(decision: Annotated[str, typer.Argument(metavar="ID", help="A decision'
 @app.command()
 def verify(
     head: Annotated[
-        str | None, typer.Option("--head", metavar="N:HASH", help="A head noted earlier, to detect a cut-off tail.")
+        list[str] | None,
+        typer.Option("--head", metavar="WRITER:N:HASH", help="A head noted earlier, to detect a cut-off tail."),
     ] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """Recompute the hash chain. Exit code 3 if it is broken; the answer names the first broken entry."""
-    with opened_ledger(load_settings()) as ledger:
-        result = ledger.verify(_head(head))
+    """Recompute all hash chains. Exit code 3 if one is broken; the answer names its first broken entry."""
+    heads = [_head(text) for text in head or ()]
+    with opened_ledger(load_settings()) as ledger, share_progress("verifying") as progress:
+        result = ledger.verify(heads, progress)
     if as_json:
         print_json(
             {
                 "ok": result.ok,
                 "entries": result.entries,
-                "first_broken": result.first_broken,
-                "reason": result.reason,
-                "head": f"{result.head.entries}:{result.head.hash}",
+                "heads": [str(one) for one in result.heads],
+                "breaks": [asdict(one) for one in result.breaks],
+                "beyond": result.beyond,
             }
         )
-    elif result.ok:
-        out.print(f"[green]sound[/]: {result.entries} entries, head {result.head.entries}:{result.head.hash}")
     else:
-        out.print(f"[red]broken[/] at entry {result.first_broken}: {result.reason}")
+        for broken in result.breaks:
+            out.print(f"[red]broken[/] at entry {broken.number} of chain {broken.writer}: {broken.reason}")
+        if result.ok:
+            out.print(f"[green]sound[/]: {result.entries} entries, {result.beyond} of them after the heads given")
+        for one in result.heads:
+            out.print(f"head {one}")
     raise typer.Exit(0 if result.ok else BROKEN)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the ledger's database to this version of Cleanroom, as the service does when it starts."""
+    with opened_ledger(load_settings()) as ledger:
+        count = sum(one.entries for one in ledger.heads())
+    out.print(f"the ledger is of this version; it has {count} entries")
 
 
 @app.command()
@@ -97,11 +114,10 @@ def export() -> None:
             sys.stdout.write(line + "\n")
 
 
-def _head(text: str | None) -> Head | None:
-    if text is None:
-        return None
-    count, _, digest = text.partition(":")
-    if not count.isdecimal() or len(digest) != 64:  # noqa: PLR2004 - hex digits of SHA-256
-        message = f"{text!r} is no head: expected N:HASH as `ledger verify` printed it"
+def _head(text: str) -> Head:
+    """A head as `ledger verify` printed it; without a writer, of the one chain that older versions wrote."""
+    *writer, count, digest = text.split(":") if ":" in text else ("", "", "", "")
+    if len(writer) > 1 or not count.isdecimal() or not HASH.fullmatch(digest):
+        message = f"{text!r} is no head: expected WRITER:N:HASH as `ledger verify` printed it"
         raise typer.BadParameter(message)
-    return Head(int(count), digest)
+    return Head(writer[0] if writer else FIRST_WRITER, int(count), digest)

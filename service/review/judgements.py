@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from guard.ledger_schema import Database
+    from guard.ledger_database import Database
     from service.review.viewer import Viewer
 
 CHUNK = 500
@@ -87,7 +87,7 @@ class Judgements:
     def add(self, viewer: Viewer, leaks: dict[str, int], disposition: Disposition, note: str) -> Judgement:
         """Judge leaks, by id and row of the ledger, all or none. Raises InvalidRequestError on a bad note."""
         judgement = Judgement(written(datetime.now(UTC)), disposition, require_note(note), viewer.org, viewer.key_id)
-        with self._database.refusing("written"), self._database.writing() as connection:
+        with self._database.refusing("written"), self._database.writing(alone=True) as connection:
             for leak, seq in leaks.items():
                 self._add(connection, viewer, leak, seq, judgement)
         return judgement

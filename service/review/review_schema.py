@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from service.review.cursors import KEY_BYTES
 
 if TYPE_CHECKING:
-    from guard.ledger_schema import Database
+    from guard.ledger_database import Database
 
 NOTE_LIMIT = 4_000
 """Characters of a reviewer's note."""
@@ -63,7 +63,7 @@ def make_tables(database: Database) -> None:
             there = set(inspect(connection).get_table_names())
         if there >= metadata.tables.keys():
             return
-        with database.writing() as connection:
+        with database.writing(alone=True) as connection:
             for table in metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
                 for index in sorted(table.indexes, key=lambda one: str(one.name)):
@@ -77,7 +77,7 @@ def kept_secret(database: Database, name: str) -> bytes:
         with database.reading() as connection:
             found = connection.execute(query).scalar_one_or_none()
         if found is None:
-            with database.writing() as connection:
+            with database.writing(alone=True) as connection:
                 found = connection.execute(query).scalar_one_or_none()
                 if found is None:
                     found = secrets.token_hex(KEY_BYTES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from guard.ledger_schema import Database
+from guard.ledger_database import Database
 from service.errors import InvalidRequestError, NotFoundError
 from service.review.cursors import Cursors
 from service.review.filters import LeakFilter

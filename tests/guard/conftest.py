@@ -137,7 +137,7 @@ def url(request: pytest.FixtureRequest, home: Path) -> str:
     if not server:
         pytest.skip("CLEANROOM_TEST_POSTGRES_URL is not set")
     with Ledger(server) as ledger, ledger._database.writing() as connection:
-        connection.exec_driver_sql("TRUNCATE ledger, ledger_owners")
+        connection.exec_driver_sql("TRUNCATE ledger_entries, ledger_matches, ledger_heads RESTART IDENTITY")
     return server
 
 

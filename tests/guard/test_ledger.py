@@ -7,24 +7,28 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples.ledger_records import record
 
 from guard.errors import LedgerError
-from guard.ledger import Head, Ledger, LedgerRecord
-from guard.ledger_entry import canonical_entry, read_entry
+from guard.ledger import Head, Ledger, LedgerEvent, LedgerRecord
+from guard.ledger_entry import closest, severity
+from guard.ledger_form import HEADER, caller_part, canonical, decision_columns, header, linked
 from guard.types import Action, Decision, Match, MatchKind, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-names = st.text(max_size=30)
+# No database that knows text holds NUL in it (the next test).
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 counts = st.integers(0, 1 << 31)
 slugs = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
 owners = st.builds(Owner.organization, slugs) | st.builds(Owner.licensed, slugs, st.just("MIT OR GPL-2.0-only"))
@@ -66,21 +70,13 @@ records = st.builds(
     counts,
     counts,
     st.none() | names,
+    st.none() | names,
 )
-
-
-def test_entries_of_before_models_had_releases_are_read() -> None:
-    told = json.loads(canonical_entry(1, "2026-01-01T00:00:00+00:00", record(1)))
-    del told["release"]
-    body = json.dumps(told | {"schema": 1}, sort_keys=True, separators=(",", ":"))
-    assert read_entry(1, body, "0" * 64, "1" * 64).record == record(1)
-    with pytest.raises(LedgerError):
-        read_entry(1, json.dumps(told | {"schema": 2}), "0" * 64, "1" * 64)
 
 
 def test_an_empty_ledger_is_sound(ledger: Ledger) -> None:
     ledger.ready()
-    assert ledger.head() == Head(0, "0" * 64)
+    assert ledger.heads() == ()
     assert ledger.verify().ok
     assert ledger.entries() == []
     assert ledger.get("decision-1") is None
@@ -94,12 +90,18 @@ def test_what_is_appended_is_read_back(file_ledger: Ledger, given_record: Ledger
     assert entry.record == given_record
     assert file_ledger.get(given_record.decision.id) == entry
     assert file_ledger.entries(after=entry.seq - 1) == [entry]
-    assert file_ledger.head() == Head(entry.seq, entry.hash)
+    assert file_ledger.heads() == (Head(file_ledger.writer, entry.place.number, entry.place.hash),)
     for match in given_record.decision.matches:
         assert entry in file_ledger.entries(owner=str(match.owner), newest_first=True)
     verification = file_ledger.verify()
     assert verification.ok
     assert verification.entries == entry.seq
+
+
+def test_what_no_database_holds_is_written_otherwise(ledger: Ledger) -> None:
+    entry = ledger.append(replace(record(1), model="a\0b\ud800"))
+    assert ledger.get("decision-1") == entry
+    assert entry.record.model == "a\\x00b\\ud800"
 
 
 def test_entries_are_chosen_and_paged(ledger: Ledger) -> None:
@@ -126,15 +128,18 @@ def test_a_ledger_survives_its_process(url: str) -> None:
     with Ledger(url) as ledger:
         first = ledger.append(record(1))
     with Ledger(url) as ledger:
-        assert ledger.append(record(2)).previous == first.hash
-        assert ledger.verify().entries == 2
+        second = ledger.append(record(2))
+        assert ledger.entries() == [first, second]
+        # Each process has a chain of its own.
+        assert (second.place.number, second.place.previous) == (1, "0" * 64)
+        assert len(ledger.verify().heads) == ledger.verify().entries == 2
 
 
 def test_a_decision_is_recorded_once(ledger: Ledger) -> None:
     ledger.append(record(1))
     with pytest.raises(LedgerError, match="decision-1 already"):
         ledger.append(record(1))
-    assert ledger.append(record(2)).seq == 2
+    assert ledger.append(record(2)).place.number == 2
     assert ledger.verify().ok
 
 
@@ -145,7 +150,7 @@ def test_an_unknown_disposition_is_refused() -> None:
 
 def test_an_export_can_be_verified_with_nothing_but_sha256(ledger: Ledger) -> None:
     for number in range(5):
-        ledger.append(record(number))
+        ledger.append(record(number, Action.ALLOW if number == 3 else Action.BLOCK))
     last = "0" * 64
     for line in ledger.export():
         document = json.loads(line)
@@ -154,7 +159,66 @@ def test_an_export_can_be_verified_with_nothing_but_sha256(ledger: Ledger) -> No
         assert json.loads(entry) == document["entry"]
         last = hashlib.sha256(bytes.fromhex(last) + entry.encode()).hexdigest()
         assert document["hash"] == last
-    assert ledger.head() == Head(5, last)
+        for part in ("caller", "content"):
+            told = document[part] and hashlib.sha256(document[part].encode()).hexdigest()
+            assert document["entry"][f"{part}_digest"] == told
+    assert ledger.heads() == (Head(ledger.writer, 5, last),)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text() | similarities,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(json_values)
+def test_canonical_json_is_that_of_rfc_8785(value: object) -> None:
+    assert canonical(value).encode() == rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+@given(records)
+def test_a_header_is_canonical(given_record: LedgerRecord) -> None:
+    row = linked(decision_columns(given_record), "w1", 1, "2026-01-01T00:00:00.000000+00:00", "0" * 64)
+    assert header(row).encode() == rfc8785.dumps({name: row[name] for name in HEADER})
+    assert caller_part(row["org"], row["key_id"], row["caller_salt"]) == canonical(
+        {"org": row["org"], "key_id": row["key_id"], "salt": row["caller_salt"]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "action", "change"),
+    [
+        (None, Action.ALLOW, {}),
+        ("medium", Action.BLOCK, {}),
+        ("high", Action.BLOCK, {"tokens": 80}),
+        ("medium", Action.BLOCK, {"tokens": 80, "kind": MatchKind.NEAR}),
+        ("medium", Action.BLOCK, {"tokens": 80, "similarity": 0.5}),
+        ("low", Action.BLOCK, {"owner": Owner.licensed("qt", "GPL-3.0-only")}),
+        ("medium", Action.BLOCK, {"owner": Owner.licensed("qt", "GPL-3.0-only"), "tokens": 80}),
+        ("low", Action.CITE, {"owner": Owner.licensed("qt", "GPL-3.0-only"), "tokens": 80}),
+    ],
+)
+def test_how_bad_a_leak_is(expected: str | None, action: Action, change: dict[str, Any]) -> None:
+    found = replace(
+        Match(MatchKind.EXACT, 3, 90, 41, 0.875, Owner.organization("globex"), "a.py", None, action, ""), **change
+    )
+    assert severity(Decision("one", action, () if action is Action.ALLOW else (found,))) == expected
+
+
+def test_a_block_without_a_match_is_a_leak() -> None:
+    assert severity(Decision("one", Action.BLOCK)) == "medium"
+    assert severity(Decision("one", Action.CITE)) == "low"
+
+
+def test_events_stand_in_the_chain_beside_decisions(ledger: Ledger) -> None:
+    ledger.append(record(1))
+    noted = ledger.note(LedgerEvent("exception", "exc-1", {"until": "2027", "of": ["decision-1"]}, "acme", "key-2"))
+    assert noted.event.details == {"until": "2027", "of": ["decision-1"]}
+    assert noted.to_json()["number"] == 2
+    assert ledger.events() == [noted]
+    assert [entry.seq for entry in ledger.entries()] == [noted.place.seq - 1]
+    assert ledger.get("exc-1") is None
+    assert ledger.verify().entries == 2
 
 
 def strings(value: object) -> Iterator[str]:
@@ -172,23 +236,30 @@ def strings(value: object) -> Iterator[str]:
 @given(records)
 def test_an_entry_holds_names_and_numbers_and_no_text(file_ledger: Ledger, given_record: LedgerRecord) -> None:
     entry = file_ledger.append(given_record)
-    (line,) = [line for line in file_ledger.export() if json.loads(line)["hash"] == entry.hash]
+    (line,) = [line for line in file_ledger.export() if json.loads(line)["hash"] == entry.place.hash]
     decision = given_record.decision
     allowed = {decision.id, decision.action.value, given_record.org, given_record.key_id, given_record.model}
-    allowed |= {
-        given_record.release,
-        given_record.surface,
-        given_record.disposition,
-        entry.at,
-        entry.hash,
-        entry.previous,
-    }
+    place = entry.place
+    allowed |= {given_record.release, given_record.surface, given_record.disposition, given_record.policy}
+    allowed |= {place.at, place.hash, place.previous, place.writer, severity(decision), closest(decision)}
+    document = json.loads(line)
+    caller, content = (json.loads(document[part] or "{}") for part in ("caller", "content"))
+    allowed |= {document["entry"][f"{part}_digest"] for part in ("caller", "content")}
+    allowed |= {caller["salt"], content.get("salt")}
+    del document["caller"], document["content"]
     for match in decision.matches:
         allowed |= {match.kind.value, match.action.value, match.license, match.reason, str(match.owner), match.document}
-    assert set(strings(json.loads(line))) <= allowed
+    assert set(strings([document, caller, content])) <= allowed
 
 
 # --- concurrency
+
+
+def test_a_ledger_that_cannot_be_written_says_nothing_of_what_it_tried(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="decision-1 already"):
+        ledger.append_all([record(0), record(1), record(1)])
+    assert ledger.entries() == []
+    assert ledger.append(record(1)).place.number == 1
 
 
 def test_threads_share_one_chain(ledger: Ledger) -> None:
@@ -211,7 +282,7 @@ with Ledger(sys.argv[2]) as ledger:
 """
 
 
-def test_processes_share_one_chain(url: str) -> None:
+def test_processes_have_chains_of_their_own(url: str) -> None:
     # They also open the new ledger together.
     command = [sys.executable, "-c", APPENDER, str(Path(__file__).parents[1]), url]
     appenders = [
@@ -225,17 +296,23 @@ def test_processes_share_one_chain(url: str) -> None:
         appender.communicate("go\n", timeout=60)
         assert appender.returncode == 0
     with Ledger(url) as ledger:
-        assert ledger.verify().entries == 80
+        verification = ledger.verify()
+        assert verification.ok
+        assert [head.entries for head in verification.heads] == [40, 40]
 
 
-def test_a_long_chain_is_read_in_pages(file_ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guard.ledger.PAGE", 2)
-    heads = [file_ledger.head()]
+def test_a_long_ledger_is_read_in_pages(file_ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.ledger_verifying.AT_ONCE", 2)
+    heads = []
     for number in range(6):
         file_ledger.append(record(number))
-        heads.append(file_ledger.head())
-    assert all(file_ledger.verify(head).head == heads[-1] for head in heads)
+        heads += file_ledger.heads()
+    shares: list[float] = []
+    assert file_ledger.verify(heads, shares.append).beyond == 0
+    assert shares == [2 / 6, 4 / 6, 1]
+    assert file_ledger.verify(heads[:4]).beyond == 2
     assert len(list(file_ledger.export())) == 6
     with closing(sqlite3.connect(home / "cleanroom.db")) as connection, connection:
-        connection.execute("UPDATE ledger SET at = 'never' WHERE seq = 5")
-    assert file_ledger.verify().first_broken == 5
+        connection.execute("UPDATE ledger_entries SET at = 'never' WHERE seq = 5")
+    (broken,) = file_ledger.verify().breaks
+    assert broken.number == 5

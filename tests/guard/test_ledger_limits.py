@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guard import ledger, ledger_schema
+from guard import ledger, ledger_database
 from guard.errors import LedgerError
 from guard.ledger import Ledger, LedgerRecord
 from guard.types import Action, Decision
@@ -20,7 +20,7 @@ def record() -> LedgerRecord:
 
 def test_a_disk_that_is_all_but_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as kept:
-        monkeypatch.setattr(ledger_schema, "FREE_BYTES", 1 << 60)
+        monkeypatch.setattr(ledger_database, "FREE_BYTES", 1 << 60)
         with pytest.raises(LedgerError, match=r"MiB of disk left: make room"):
             kept.ready()
         monkeypatch.undo()

@@ -264,12 +264,12 @@ def test_failure_in_the_middle_of_a_stream_is_its_last_event(
 
 def test_client_that_leaves_stops_the_engine(world: SimpleNamespace) -> None:
     world.engine.stuck = True
-    before = world.ledger.head()
+    before = world.ledger.heads()
     with pytest.raises(httpx.ReadTimeout):
         world.client.post("/v1/completions", json={"prompt": "x"}, timeout=0.3)
     world.client.close()
     assert world.engine.cancelled.wait(10)
-    assert world.ledger.head() == before
+    assert world.ledger.heads() == before
 
 
 def test_client_that_leaves_a_stream_stops_the_engine_and_what_had_left_is_on_record(world: SimpleNamespace) -> None:

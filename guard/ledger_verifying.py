@@ -1,0 +1,208 @@
+"""Recomputes all chains of a ledger, in one pass over its rows, and exports them. Changes nothing.
+
+What queries see is either in an entry's hash or compared with what is: nothing that a review shows can be changed
+unseen. Where several chains are broken each is named, with its first broken entry.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, select
+
+from guard.ledger_entry import GENESIS, Break, Head, Verification
+from guard.ledger_form import HEADER, SCHEMA, caller_part, chained_hash, digest, header, match_rows, spell
+from guard.ledger_old import old_columns, old_hash
+from guard.ledger_rows import WRONG, read_entry, read_event
+from guard.ledger_schema import entry_table, match_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy import Connection, Row, Select
+
+    from guard.ledger_database import Database
+
+AT_ONCE = 2000
+# The header's first, in its order.
+ROWS: Select[Any] = select(
+    *(entry_table.c[name] for name in HEADER), *(column for column in entry_table.c if column.name not in HEADER)
+)
+MATCH = ("place", "owner", "kind", "license", "action", "document", "tokens")
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A chain as far as it has been seen. `noted` are the hashes that heads give for some of its entries."""
+
+    count: int = 0
+    last: str = GENESIS
+    at: str = ""
+    broken: Break | None = None
+    noted: dict[int, str] = field(default_factory=dict)
+    vouched: int = 0
+
+
+def verified(
+    database: Database, heads: Iterable[Head] = (), progress: Callable[[float], None] | None = None
+) -> Verification:
+    """Recompute the chains in `database` and hold them against `heads`; see `Ledger.verify`."""
+    chains: defaultdict[str, _Chain] = defaultdict(_Chain)
+    for head in heads:
+        if head.entries:
+            chains[head.writer].noted[head.entries] = head.hash
+    with database.reading() as connection:
+        total = connection.execute(select(func.max(entry_table.c.seq))).scalar_one() or 1
+        for row, matches in _rows(connection):
+            chain = chains[row.writer]
+            if chain.broken is None:
+                _follow(chain, row, matches)
+            if progress is not None and row.seq % AT_ONCE == 0:
+                progress(row.seq / total)
+    return _outcome(chains)
+
+
+def _follow(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> None:
+    """The next row of a chain: another sound entry, or where the chain breaks."""
+    reason = _defect(chain, row, matches)
+    if reason is None:
+        noted = chain.noted.get(row.number) if chain.noted else None
+        if noted is not None and noted != row.hash:
+            reason = "it or one before it was rewritten since the head was taken"
+        elif noted is not None:
+            chain.vouched = row.number
+    if reason is not None:
+        # A gap is named by the entry that is missing.
+        number = row.number if isinstance(row.number, int) else chain.count + 1
+        chain.broken = Break(str(row.writer), min(number, chain.count + 1), reason)
+        return
+    chain.count, chain.last, chain.at = row.number, row.hash, row.at
+
+
+def _defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+    """What is wrong with the row that should be next in `chain`, or None."""
+    try:
+        if row.number != chain.count + 1:
+            return "it was added" if row.number <= chain.count else f"it is missing: entry {row.number} comes next"
+        if row.previous != chain.last:
+            return "it does not follow the entry before it"
+        if row.schema != SCHEMA:
+            return _old_defect(chain, row, matches)
+        return _altered(chain, row) or _content_defect(row, matches)
+    except WRONG:
+        return "its content is no record"
+
+
+def _altered(chain: _Chain, row: Row[Any]) -> str | None:
+    """What differs of a row of today's schema from what its hash says, but for its content."""
+    if row.hash != chained_hash(chain.last, header(dict(zip(HEADER, row, strict=False)))) or row.body is not None:
+        return "its content does not have its hash"
+    if row.caller_digest != digest(caller_part(row.org, row.key_id, row.caller_salt)):
+        return "who asked is not who its hash says"
+    return "its time is before that of the entry before it" if row.at < chain.at else None
+
+
+def _content_defect(row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+    if row.content_digest is None and row.content is None and not matches:
+        return None
+    if row.content is None or digest(row.content) != row.content_digest:
+        return "what was found is not what its hash says"
+    if row.event is not None:
+        read_event(row)
+        told: list[dict[str, Any]] = []
+    else:
+        told = match_rows(read_entry(row).record)
+    if matches != [tuple(match[name] for name in MATCH) for match in told]:
+        return "what queries see of its matches differs from its content"
+    return None
+
+
+def _old_defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+    if row.hash != old_hash(chain.last, row.body):
+        return "its content does not have its hash"
+    columns, told = old_columns(row.body)
+    differing = [name for name, value in columns.items() if getattr(row, name) != value]
+    if matches != [tuple(match[name] for name in MATCH) for match in told]:
+        differing.append("matches")
+    return f"what queries see of it ({', '.join(differing)}) differs from its content" if differing else None
+
+
+def _outcome(chains: dict[str, _Chain]) -> Verification:
+    breaks, found, beyond = [], [], 0
+    for writer, chain in sorted(chains.items()):
+        unseen = max((number for number in chain.noted if number > chain.count), default=None)
+        if chain.broken is not None:
+            breaks.append(chain.broken)
+        elif unseen is not None:
+            reason = f"the chain ends before entry {unseen}, which a head knows"
+            breaks.append(Break(writer, chain.count + 1, reason))
+        if chain.count:
+            found.append(Head(writer, chain.count, chain.last))
+        beyond += chain.count - chain.vouched
+    entries = sum(chain.count for chain in chains.values())
+    return Verification(entries, tuple(found), tuple(breaks), beyond)
+
+
+def _rows(connection: Connection) -> Iterator[tuple[Row[Any], list[tuple[Any, ...]]]]:
+    """All entries in order with the rows of their matches."""
+    held = select(match_table.c.seq, *(match_table.c[name] for name in MATCH))
+    streamed = connection.execution_options(yield_per=AT_ONCE)
+    grouped = groupby(
+        streamed.execute(held.order_by(match_table.c.seq, match_table.c.place)), key=lambda match: match.seq
+    )
+    seq, group = next(grouped, (None, iter(())))
+    for row in streamed.execute(ROWS.order_by(entry_table.c.seq)):
+        while seq is not None and seq < row.seq:
+            # Of no entry, so no query finds it either.
+            seq, group = next(grouped, (None, iter(())))
+        if seq == row.seq:
+            yield row, [tuple(match)[1:] for match in group]
+        else:
+            yield row, []
+
+
+def head_of(connection: Connection, writer: str) -> Head:
+    """The head of one chain."""
+    table = entry_table.c
+    query = select(table.number, table.hash).where(table.writer == writer).order_by(table.number.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return Head(writer, 0, GENESIS) if row is None else Head(writer, row.number, row.hash)
+
+
+def heads_in(connection: Connection) -> tuple[Head, ...]:
+    """The heads of all chains, by name."""
+    table = entry_table.c
+    last = select(table.writer, func.max(table.number).label("number")).group_by(table.writer).subquery()
+    ends = and_(table.writer == last.c.writer, table.number == last.c.number)
+    query = select(table.writer, table.number, table.hash).join(last, ends).order_by(table.writer)
+    return tuple(Head(*row) for row in connection.execute(query))
+
+
+def exported_lines(database: Database) -> Iterator[str]:
+    """One line of JSON an entry: `{"entry":E,"hash":"H","previous":"P","caller":C,"content":T}`.
+
+    H is the hex SHA-256 of the 32 bytes of P and the very bytes of E as they stand in the line, in UTF-8; the first P
+    of a chain is zero. C and T are strings, null where there are none, whose SHA-256 E has as `caller_digest` and
+    `content_digest`; entries of old schemas have all in E.
+    """
+    after = 0
+    while True:
+        query = ROWS.where(entry_table.c.seq > after).order_by(entry_table.c.seq).limit(AT_ONCE)
+        with database.reading() as connection:
+            rows = connection.execute(query).all()
+        if not rows:
+            return
+        for row in rows:
+            yield _line(row)
+        after = rows[-1].seq
+
+
+def _line(row: Row[Any]) -> str:
+    whole = row.schema != SCHEMA
+    told = (row.body or "null") if whole else header(dict(zip(HEADER, row, strict=False)))
+    caller = None if whole or row.caller_salt is None else caller_part(row.org, row.key_id, row.caller_salt)
+    chain = f'"hash":"{row.hash}","previous":"{row.previous}"'
+    return f'{{"entry":{told},{chain},"caller":{spell(caller)},"content":{spell(row.content)}}}'
