@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from training.backgrounds import PYTHON_TREE_BYTES, TREE_BYTES, BackgroundManifest, BackgroundPlan, build_background
+from training.cli_sketches import add_to
 from training.corpora import SEED_LIMIT, CorpusPlan, LicenseChoice, build
 from training.errors import PlanError, TrainingError
 from training.examples import Kind
@@ -29,15 +30,11 @@ corpus = typer.Typer(
     help="Corpora: what a model is trained on, built on the machine of its owner.", no_args_is_help=True
 )
 app.add_typer(corpus, name="corpus")
+add_to(corpus)
 background = typer.Typer(
     help="Background models: how ordinary a piece of code is, learnt from public code.", no_args_is_help=True
 )
 app.add_typer(background, name="background")
-
-
-@corpus.callback()
-def _corpus() -> None:
-    """Keep `build` a command of its own."""
 
 
 @corpus.command("build")
