@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from guard.errors import GuardError
-from service.cli import bench, check, demo, index, keys, ledger, organizations, serve
+from service.cli import bench, check, demo, index, keys, ledger, organizations, report, serve
 from service.cli.output import complain
 from service.errors import ServiceError
 
@@ -47,6 +47,7 @@ def root(
 demo.add_to(app)
 serve.add_to(app)
 check.add_to(app)
+report.add_to(app)
 app.add_typer(organizations.app, name="org")
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="key")
