@@ -56,13 +56,13 @@ def report(
             accounts.require_organization(org)
     viewer = Viewer(org or "operator", "", admin=org is None, identities=settings.review_identities)
     with opened_ledger(settings) as ledger, opened_reviews(settings, ledger) as reviews:
-        head = ledger.head()
+        heads = ledger.heads()
         summary = _summary(reviews, viewer, begin, end)
     if as_json:
         print_json(summary.to_json())
         return
     whose = "the operator" if org is None else f"reviewers of {org}"
-    page = render(summary, whose=whose, made=datetime.now(UTC), head=f"{head.entries}:{head.hash}")
+    page = render(summary, whose=whose, made=datetime.now(UTC), heads=[str(head) for head in heads])
     if out is None:
         typer.echo(page)
     else:

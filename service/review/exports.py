@@ -62,9 +62,11 @@ def _table(leaks: Iterable[Leak]) -> Iterator[str]:
     yield _row(COLUMNS)
     for leak in leaks:
         whole = leak.to_json()
-        for match in whole.pop("matches"):
+        # What was redacted names no match, and is a row all the same.
+        matches: list[dict[str, Any]] = whole.pop("matches") or [{}]
+        for match in matches:
             cells = {**whole, **match}
-            yield _row(_cell(cells[column]) for column in COLUMNS)
+            yield _row(_cell(cells.get(column)) for column in COLUMNS)
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -81,6 +83,8 @@ def _cell(value: object) -> str:
 
 
 def _title(leak: Leak) -> str:
+    if not leak.matches:
+        return "Generation blocked"
     worst = leak.matches[0]
     whose = "private code" if worst.private else f"code under {worst.license}"
     return f"Generation blocked: {worst.kind} copy of {whose}"

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-from guard.types import Action, MatchKind, OwnerKind
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from guard.types import Match
-
-LONG_TOKENS = 100
-"""Tokens of private code from which even an edited copy is grave: about a screenful."""
+from typing import Any
 
 
 class Role(StrEnum):
@@ -26,7 +16,7 @@ class Role(StrEnum):
 
 
 class Severity(StrEnum):
-    """How grave a leak is. The least first."""
+    """How grave a leak is, as the ledger says it (guard.ledger_entry). The least first."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -40,24 +30,6 @@ class Disposition(StrEnum):
     CONFIRMED = "confirmed"
     FALSE_ALARM = "false_alarm"
     ACCEPTED_RISK = "accepted_risk"
-
-
-def severity_of(matches: Sequence[Match]) -> Severity:
-    """The gravest of these matches.
-
-    High is private code to the letter or with other names, or LONG_TOKENS of it in any form; medium is less of it
-    edited, and licensed code to the letter or with other names; low is licensed code edited.
-    """
-    return max((_severity(match) for match in matches), key=list(Severity).index, default=Severity.LOW)
-
-
-def _severity(match: Match) -> Severity:
-    if match.action is not Action.BLOCK:
-        return Severity.LOW
-    close = match.kind is not MatchKind.NEAR
-    if match.owner.kind is OwnerKind.ORGANIZATION:
-        return Severity.HIGH if close or match.tokens >= LONG_TOKENS else Severity.MEDIUM
-    return Severity.MEDIUM if close else Severity.LOW
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from service.review.summary import Pair, Row, Summary
@@ -41,8 +42,8 @@ class HeatMap:
     most: int
 
 
-def render(summary: Summary, *, whose: str, made: datetime, head: str) -> str:
-    """The page. `whose` says whose view it is, `head` is the ledger's when it was made."""
+def render(summary: Summary, *, whose: str, made: datetime, heads: Sequence[str]) -> str:
+    """The page. `whose` says whose view it is, `heads` are those of the ledger's chains then."""
     environment = Environment(
         loader=PackageLoader("service.review"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -60,7 +61,7 @@ def render(summary: Summary, *, whose: str, made: datetime, head: str) -> str:
         summary=summary,
         whose=whose,
         made=made,
-        head=head,
+        heads=heads,
         bars=_bars(summary.days),
         most=max((day.leaks for day in summary.days), default=0),
         width=WIDTH,

@@ -47,10 +47,11 @@ class Reviews:
     """Reviews of one ledger, whose database `url` is. Methods raise LedgerError where that does not answer."""
 
     def __init__(self, ledger: Ledger, url: str) -> None:
+        self._ledger = ledger
         self._database = Database(url)
         make_tables(self._database)
         self._cursors = Cursors(kept_secret(self._database, "cursors"))
-        self._source = LeakSource(ledger)
+        self._source = LeakSource(self._database)
         self._judgements = Judgements(self._database)
 
     def close(self) -> None:

@@ -7,12 +7,13 @@ otherwise; of other owners' matches in the same generation an owner sees nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from guard.ledger_entry import severity
 from guard.types import Action, OwnerKind
 from service.accounts import Scope
-from service.review.leak import Leak, LeakMatch, Role, severity_of
+from service.review.leak import Leak, LeakMatch, Role, Severity
 
 if TYPE_CHECKING:
     from guard.ledger import LedgerEntry
@@ -59,13 +60,13 @@ class Viewer:
         if decision.action is not Action.BLOCK or role is None:
             return None
         matches = decision.matches if self.admin or role is Role.CALLER else self._own(decision.matches)
-        blocked = [match for match in matches if match.action is Action.BLOCK]
+        grave = severity(decision if len(matches) == len(decision.matches) else replace(decision, matches=matches))
         named = self.knows_both or role is Role.CALLER
         return Leak(
             id=decision.id,
             at=entry.at,
             role=role,
-            severity=severity_of(blocked),
+            severity=Severity(grave or Severity.LOW),
             disposition=disposition,
             org=record.org if named else None,
             key=record.key_id if named else None,

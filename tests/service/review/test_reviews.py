@@ -77,7 +77,7 @@ def test_an_owner_whose_own_match_was_no_leak_sees_nothing(reviews: Reviews, lea
 
 def test_severity_is_of_what_the_viewer_sees(reviews: Reviews, leaks: Leaks) -> None:
     near = match_in("org:globex", kind=MatchKind.NEAR, tokens=40)
-    leak_id = leaks.write(near, "org:initech", to="acme")
+    leak_id = leaks.write(near, match_in("org:initech", tokens=80), to="acme")
     assert reviews.get(GLOBEX, leak_id).severity is Severity.MEDIUM
     assert reviews.get(INITECH, leak_id).severity is Severity.HIGH
     assert ids(reviews, GLOBEX, LeakFilter(severity=Severity.HIGH)) == []
