@@ -42,25 +42,28 @@ class Kept:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[bytes, Answer] = OrderedDict()
-        self._last: dict[str, tuple[Spot, Answer]] = {}
+        self._last: dict[str, tuple[Spot, Question, Answer]] = {}
 
     def put(self, uri: str, spot: Spot, question: Question, answer: Answer) -> None:
         """Keep an answer; one without the state of its index could never be shown again."""
         self._last.pop(uri, None)
         if answer.index is None:
             return
-        self._last[uri] = spot, answer
+        self._last[uri] = spot, question, answer
         key = _key(question)
         self._answers[key] = answer
         self._answers.move_to_end(key)
         while len(self._answers) > ANSWERS:
             self._answers.popitem(last=False)
 
-    def along(self, uri: str, spot: Spot) -> Answer | None:
-        """What is left of the document's last answer, if since then nothing was typed but its own beginning."""
-        if uri not in self._last:
+    def along(self, uri: str, spot: Spot, *, several: bool = False) -> Answer | None:
+        """What is left of the document's last answer, if since then nothing was typed but its own beginning.
+
+        With `several`, only of one that could have several lines.
+        """
+        if uri not in self._last or (several and self._last[uri][1].stop):
             return None
-        then, answer = self._last[uri]
+        then, _, answer = self._last[uri]
         typed = spot.before[len(then.before) :]
         if not spot.before.startswith(then.before) or not answer.text.startswith(typed):
             return None
@@ -96,7 +99,7 @@ class Kept:
 
     def texts(self) -> list[str]:
         """All that is kept."""
-        return [answer.text for answer in (*self._answers.values(), *(answer for _, answer in self._last.values()))]
+        return [answer.text for answer in (*self._answers.values(), *(last[-1] for last in self._last.values()))]
 
 
 def _key(question: Question) -> bytes:

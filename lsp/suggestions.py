@@ -165,7 +165,7 @@ class Suggester:
     async def _kept(self, request: Request, place: Place, around: Surroundings, spot: Spot) -> Answer | None:
         """What is known for this place already, if the service would give it again just now."""
         question = self._question(request, place, around)
-        answer = self.kept.along(request.uri, spot)
+        answer = self.kept.along(request.uri, spot, several=request.invoked and around.alone)
         if answer is not None and around.rest.strip():
             answer = replace(answer, text=fitted(answer.text, "", around.rest, around.suffix))
         answer = answer if answer is not None and answer.text else self.kept.again(question)

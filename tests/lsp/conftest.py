@@ -32,6 +32,7 @@ KEY = "cr_test"
 URI = "file:///project/a.py"
 PATIENCE = 20.0
 STATUS = "cleanroom/didChangeStatus"
+CITATION = "cleanroom/citation"
 COMMAND = (sys.executable, "-P", "-c", "from lsp.cli import app; app()")
 
 
@@ -120,10 +121,12 @@ class Editor:
         self.client = LanguageClient("editor", "1")
         self.statuses: list[dict[str, Any]] = []
         self.complaints: list[str] = []
+        self.citations: list[dict[str, Any]] = []
         self.capabilities = types.ServerCapabilities()
         self._news = asyncio.Event()
         # pygls marks what it registers, which methods do not allow.
         self.client.feature(STATUS)(lambda params: self._hear(params._asdict()))
+        self.client.feature(CITATION)(lambda params: self.citations.append(params._asdict()))
         self.client.feature(types.WINDOW_SHOW_MESSAGE)(lambda params: self.complaints.append(params.message))
 
     def _hear(self, status: dict[str, Any]) -> None:
@@ -138,7 +141,12 @@ class Editor:
         await self.client.start_io(*COMMAND, *arguments, env=environment)
 
     async def initialize(
-        self, options: object = None, encodings: tuple[types.PositionEncodingKind, ...] = (), *, ghost: bool = True
+        self,
+        options: object = None,
+        encodings: tuple[types.PositionEncodingKind, ...] = (),
+        *,
+        ghost: bool = True,
+        folder: str | None = None,
     ) -> None:
         """Agree with the server, and wait for its first status."""
         inline = types.InlineCompletionClientCapabilities() if ghost else None
@@ -146,7 +154,11 @@ class Editor:
             text_document=types.TextDocumentClientCapabilities(inline_completion=inline),
             general=types.GeneralClientCapabilities(position_encodings=encodings or None),
         )
-        params = types.InitializeParams(capabilities=capabilities, initialization_options=options)
+        params = types.InitializeParams(
+            capabilities=capabilities,
+            initialization_options=options,
+            workspace_folders=[types.WorkspaceFolder(folder, "w")] if folder else None,
+        )
         async with asyncio.timeout(PATIENCE):
             self.capabilities = (await self.client.initialize_async(params)).capabilities
         self.client.initialized(types.InitializedParams())
@@ -173,33 +185,59 @@ class Editor:
                 self._news.clear()
                 await self._news.wait()
 
-    def open(self, text: str, uri: str = URI) -> None:
-        item = types.TextDocumentItem(uri, "python", 1, text)
+    def open(self, text: str, uri: str = URI, language: str = "python") -> None:
+        item = types.TextDocumentItem(uri, language, 1, text)
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
 
-    def change(self, text: str, at: types.Range | None = None) -> None:
+    def close(self, uri: str = URI) -> None:
+        document = types.TextDocumentIdentifier(uri)
+        self.client.text_document_did_close(types.DidCloseTextDocumentParams(document))
+
+    def configure(self, settings: object) -> None:
+        self.client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
+
+    async def command(self, name: str, *arguments: Any) -> Any:  # noqa: ANN401 - whatever JSON a server answers
+        """What `workspace/executeCommand` answers."""
+        params = types.ExecuteCommandParams(name, list(arguments))
+        async with asyncio.timeout(PATIENCE):
+            return await self.client.workspace_execute_command_async(params)
+
+    def change(self, text: str, at: types.Range | None = None, uri: str = URI) -> None:
         change: types.TextDocumentContentChangeEvent = types.TextDocumentContentChangeWholeDocument(text)
         if at is not None:
             change = types.TextDocumentContentChangePartial(at, text)
-        document = types.VersionedTextDocumentIdentifier(2, URI)
+        document = types.VersionedTextDocumentIdentifier(2, uri)
         self.client.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
 
     def ask(
-        self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None, uri: str = URI
+        self,
+        line: int,
+        character: int,
+        selected: types.SelectedCompletionInfo | None = None,
+        uri: str = URI,
+        *,
+        invoked: bool = False,
     ) -> Future[Any]:
         """The raw request for ghost text."""
-        context = types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic, selected)
+        kinds = types.InlineCompletionTriggerKind
+        context = types.InlineCompletionContext(kinds.Invoked if invoked else kinds.Automatic, selected)
         params = types.InlineCompletionParams(
             context, types.TextDocumentIdentifier(uri), types.Position(line, character)
         )
         return self.client.text_document_inline_completion(params)
 
     async def ghost(
-        self, line: int, character: int, selected: types.SelectedCompletionInfo | None = None, uri: str = URI
+        self,
+        line: int,
+        character: int,
+        selected: types.SelectedCompletionInfo | None = None,
+        uri: str = URI,
+        *,
+        invoked: bool = False,
     ) -> list[types.InlineCompletionItem]:
         """Ghost text at a position."""
         async with asyncio.timeout(PATIENCE):
-            answer = await asyncio.wrap_future(self.ask(line, character, selected, uri))
+            answer = await asyncio.wrap_future(self.ask(line, character, selected, uri, invoked=invoked))
         return list(answer.items)
 
     async def menu(self, line: int, character: int) -> list[types.CompletionItem]:
@@ -218,11 +256,12 @@ async def _edit(
     encodings: tuple[types.PositionEncodingKind, ...] = (),
     ghost: bool = True,
     key: str | None = KEY,
+    folder: str | None = None,
 ) -> AsyncIterator[Editor]:
     """An editor whose server was started with `arguments` and initialized with `options`."""
     editor = Editor()
     await editor.start(arguments, key)
-    await editor.initialize(options, encodings, ghost=ghost)
+    await editor.initialize(options, encodings, ghost=ghost, folder=folder)
     try:
         yield editor
     finally:
