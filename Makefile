@@ -84,6 +84,10 @@ bench-check: bench  ## Exit 1 when a bar of a benchmark does not hold.
 bench-engines: $(STAMP)
 	$(BIN)/python benchmarks/engines.py
 
+bench-serve-vllm: $(STAMP) $(VLLM_STAMP)  ## Beside the real vLLM, with the packaged model: a quarter of an hour.
+	mkdir -p .bench
+	SCALE=$(SCALE) VLLM=$(VLLM_VENV)/bin/vllm $(BIN)/python benchmarks/serve_vllm.py | tee .bench/serve-vllm.out
+
 bench-steering: $(STAMP)  ## Needs the extra transformers, and trains a small model for some minutes.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[transformers]'
 	mkdir -p .bench

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from hypothesis import settings
 from samples.code import JAVA, PYTHON
 from samples.indexed import ACME, KEY, Indexed
 from samples.ingested import write
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 # These tests are not about time: machines that run tests are busy, and kernels are compiled when they are first called.
 PATIENCE = 5.0
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 
 @pytest.fixture
