@@ -32,6 +32,7 @@ from guard.ledger_entry import (
     Verification,
 )
 from guard.ledger_form import decision_columns, event_columns, linked, match_rows
+from guard.ledger_heads import Heads
 from guard.ledger_rows import read_entry, read_event
 from guard.ledger_schema import entry_table, match_table
 from guard.ledger_verifying import exported_lines, head_of, heads_in, verified
@@ -74,6 +75,16 @@ class Ledger:
     def writer(self) -> str:
         """The name of the chain that this process writes; it begins with the first entry."""
         return self._chain.writer
+
+    @property
+    def tip(self) -> Head:
+        """The end of that chain, all of which is on disk. What this process knows, not what the database says."""
+        return self._chain.tip.head
+
+    @property
+    def book(self) -> Heads:
+        """The signed heads in this database."""
+        return Heads(self._database)
 
     def append(self, record: LedgerRecord) -> LedgerEntry:
         """Write `record` as the chain's next entry; it is on disk when this returns."""

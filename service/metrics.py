@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from guard.types import Action
 from service.feedback import FeedbackMetrics
+from service.heads.metrics import HeadMetrics
 from service.release import Disposition
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Metrics:
         self.engine = EngineMetrics(registry)
         self.held = HeldMetrics(registry)
         self.feedback = FeedbackMetrics(registry)
+        self.heads = HeadMetrics(registry)
 
     def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """A request has had its answer; `route` is the pattern that it matched, `status` 0 if it got none."""

@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from service.errors import SetupError
+from service.ledger_settings import LedgerSettings
 from service.review_settings import ReviewSettings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ CONFIG_FILE = "cleanroom.toml"
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
-class Settings(ReviewSettings):
+class Settings(ReviewSettings, LedgerSettings):
     """One value a setting; a variable wins over the file, the file over the default."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +13,13 @@ import typer
 from guard.ledger import Head
 from guard.ledger_entry import FIRST_WRITER
 from guard.types import Action
+from registry.keys import PublicKey
 from service.cli.opening import opened_ledger
 from service.cli.output import Json, out, print_json, print_table, share_progress
 from service.errors import NotFoundError
-from service.settings import load_settings
+from service.heads.opening import ledger_key
+from service.heads.statement import read_heads
+from service.settings import Settings, load_settings
 
 app = typer.Typer(help="The ledger: list, show, verify and export decisions.", no_args_is_help=True)
 
@@ -71,12 +75,23 @@ def verify(
         list[str] | None,
         typer.Option("--head", metavar="WRITER:N:HASH", help="A head noted earlier, to detect a cut-off tail."),
     ] = None,
+    heads_file: Annotated[
+        Path | None,
+        typer.Option("--heads", exists=True, dir_okay=False, help="Exported heads: a file of lines, or of a syslog."),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="ed25519:HEX", help="A key whose heads are trusted. Default: this home's."),
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
     """Recompute all hash chains. Exit code 3 if one is broken; the answer names its first broken entry."""
+    settings = load_settings()
     heads = [_head(text) for text in head or ()]
-    with opened_ledger(load_settings()) as ledger, share_progress("verifying") as progress:
+    if heads_file is not None:
+        heads += _exported(heads_file, key, settings)
+    with opened_ledger(settings) as ledger, share_progress("verifying") as progress:
         result = ledger.verify(heads, progress)
     if as_json:
         print_json(
@@ -99,6 +114,12 @@ def verify(
 
 
 @app.command()
+def key() -> None:
+    """Print the public key of the key that signs this home's heads, for whoever verifies them elsewhere."""
+    out.print(str(ledger_key(load_settings()).public))
+
+
+@app.command()
 def migrate() -> None:
     """Bring the ledger's database to this version of Cleanroom, as the service does when it starts."""
     with opened_ledger(load_settings()) as ledger:
@@ -112,6 +133,17 @@ def export() -> None:
     with opened_ledger(load_settings()) as ledger:
         for line in ledger.export():
             sys.stdout.write(line + "\n")
+
+
+def _exported(path: Path, keys: list[str] | None, settings: Settings) -> list[Head]:
+    """The heads in a file, each of which a trusted key must have signed."""
+    trusted = {PublicKey(text) for text in keys} if keys else {ledger_key(settings).public}
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        heads = read_heads(lines, trusted)
+    if not heads:
+        message = f"{path} has no heads: nothing would be held against it"
+        raise typer.BadParameter(message)
+    return heads
 
 
 def _head(text: str) -> Head:

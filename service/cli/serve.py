@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from service.cli.opening import (
     opened_reviews,
 )
 from service.cli.output import ingest_progress, say
+from service.heads.opening import exported_heads
 from service.parts import Services
 from service.released import served_release
 from service.server import claim_port, claimed_metrics
@@ -69,6 +71,7 @@ def serve_settings(settings: Settings) -> None:
             opened_ledger(settings) as ledger,
             opened_documents(settings) as documents,
             opened_reviews(settings, ledger) as reviews,
+            ExitStack() as opened,
         ):
             guard.ready()
             ledger.ready()
@@ -83,6 +86,8 @@ def serve_settings(settings: Settings) -> None:
                 reviews=reviews,
                 release=release,
             )
+            heads = opened.enter_context(exported_heads(settings, ledger))
+            services.metrics.heads.follow(heads)
             say(f"serving on http://{settings.host}:{listener.getsockname()[1]}")
             if metrics is not None:
                 say(f"metrics on http://{settings.metrics_host}:{metrics.getsockname()[1]}/metrics")

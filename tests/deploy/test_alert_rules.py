@@ -62,6 +62,11 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], int]] = {
         {'cleanroom_leaks_used_up_total{instance="a"}': "1x10"},
         8,
     ),
+    "CleanroomLedgerHeadNotExported": (
+        {'cleanroom_ledger_head_age_seconds{instance="a"}': "0+60x20"},
+        {'cleanroom_ledger_head_age_seconds{instance="a"}': "0 60 0 60 0x16"},
+        12,
+    ),
 }
 
 

@@ -32,7 +32,7 @@ def documented() -> set[str]:
 def collectors() -> dict[str, set[str]]:
     """The labels of every series of ours, by its name."""
     metrics = Metrics()
-    owners = [metrics, metrics.engine, metrics.held, metrics.feedback]
+    owners = [metrics, metrics.engine, metrics.held, metrics.feedback, metrics.heads]
     found: dict[str, set[str]] = {}
     for collector in (value for owner in owners for value in vars(owner).values() if hasattr(value, "_labelnames")):
         names, labels = [collector._name], set(collector._labelnames)
@@ -78,7 +78,7 @@ def test_every_metric_is_explained_and_on_the_dashboard() -> None:
 
 def test_every_alert_is_explained() -> None:
     names = re.findall(r"- alert: (\w+)", ALERTS)
-    assert len(names) == len(set(names)) == 9
+    assert len(names) == len(set(names)) == 10
     assert re.findall(r"^\| `(Cleanroom\w+)`", PAGE, re.MULTILINE) == names
     assert len(re.findall(r"severity: (?:page|ticket)", ALERTS)) == len(names) + ALERTS.split("groups:")[0].count(
         "severity: page"
