@@ -22,7 +22,7 @@ FUZZED := lexer growth digest wire buckets background
 KERNELS := tokens lexing folding literals hits buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve test test-vllm test-training test-clients check coverage fuzz mutate bench bench-check docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve test test-vllm test-training test-clients check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
@@ -100,6 +100,14 @@ bench-usefulness: $(STAMP)  ## Needs HUMAN_EVAL_INFILLING=FOLDER, the data of Op
 bench-memorization: $(TRAINING_STAMP)  ## Needs the extra training, and trains a small model for some minutes.
 	mkdir -p .bench
 	SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/memorization.py | tee .bench/memorization.out
+
+reproduce: $(TRAINING_STAMP)  ## Memorization by regime, beside the paper's: about 20 minutes on two idle cores.
+	mkdir -p .bench
+	OMP_NUM_THREADS=1 SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/reproduce.py | tee .bench/reproduce.out
+
+reproduce-privacy: $(TRAINING_STAMP)  ## What differential privacy costs and buys, at epsilon 1, 3, 8 and without.
+	mkdir -p .bench
+	OMP_NUM_THREADS=1 SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/reproduce_privacy.py | tee .bench/reproduce-privacy.out
 
 docs: $(STAMP)  ## Hold the documentation to the code.
 	$(BIN)/python -m pytest -q tests/docs tests/service/test_settings.py
