@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lsp.client import CompletionClient, Question
 from lsp.documents import Budget
-from lsp.errors import NotAskedError, PromptTooLongError
+from lsp.errors import NotAskedError, PromptTooLongError, StatusKind
 from lsp.kept import Answer, Kept, Spot
 from lsp.pace import Pace
 from lsp.repair import fitted
@@ -190,15 +190,18 @@ class Suggester:
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
     async def _fetched(self, request: Request, question: Question, around: Surroundings, spot: Spot) -> Answer:
+        looking: asyncio.Task[None] | None = None
         with self._standing.busy():
             task = asyncio.create_task(self.client.complete(question))
             try:
                 await asyncio.wait({task}, timeout=SLOW)
                 if not task.done():
-                    self._standing.say(f"waiting for {self._settings.connection.url}")
+                    looking = asyncio.create_task(self._look())
                 found = await task
             finally:
                 task.cancel()
+                if looking is not None:
+                    looking.cancel()
         text = found.text
         if not found.whole and "\n" in text.strip():
             # The last line is cut off anywhere.
@@ -208,6 +211,13 @@ class Suggester:
         )
         self.kept.put(request.uri, spot, question, answer)
         return answer
+
+    async def _look(self) -> None:
+        """Say that the answer is late, and whether that is the model or the whole service."""
+        url = self._settings.connection.url
+        self._standing.say(f"waiting for {url}")
+        if not await self.client.ready():
+            self._standing.say(f"{url} does not answer: it is stopped, overloaded or far away", StatusKind.WARNING)
 
     def _question(self, request: Request, place: Place, around: Surroundings) -> Question:
         # In the middle of a line, what is more than the rest of that line is in the way; so is, behind half a

@@ -39,8 +39,9 @@ COMMAND = (sys.executable, "-P", "-c", "from lsp.cli import app; app()")
 class Service:
     """Answers `text`, or `response` where that is set, once `hang` is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: dict[str, str] | None = None) -> None:
         self.port = 0
+        self._tls = tls or {}
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self.reset()
@@ -51,6 +52,7 @@ class Service:
         self.citation: Citation | None = None
         self.filtered = False
         self.response: Response | None = None
+        self.ready = True
         self.limit = 10**6
         self.hang: threading.Event | None = None
         self.asked: list[dict[str, Any]] = []
@@ -59,15 +61,16 @@ class Service:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Listen; again on the port of the first time."""
         app = FastAPI()
         app.add_api_route("/v1/completions", self.complete, methods=["POST"], response_model=None)
+        app.add_api_route("/readyz", self.say_ready, methods=["GET"], response_model=None)
         listener = claim_port("127.0.0.1", self.port)
         self.port = listener.getsockname()[1]
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, **self._tls))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]})
         self._thread.start()
         while not self._server.started:
@@ -78,6 +81,9 @@ class Service:
             self._server.should_exit = True
             self._thread.join()
         self._server = None
+
+    async def say_ready(self) -> Response:
+        return Response(status_code=200 if self.ready else 503)
 
     async def complete(self, request: Request) -> Response:
         body = await request.json()
@@ -289,6 +295,12 @@ def service(_service: Service) -> Iterator[Service]:
     yield _service
     if _service.hang is not None:
         _service.hang.set()
+
+
+@pytest.fixture
+def make_service() -> type[Service]:
+    """For services of a test's own."""
+    return Service
 
 
 @pytest.fixture(scope="session")
