@@ -31,8 +31,9 @@ from guard.ledger_entry import (
     LedgerRecord,
     Verification,
 )
-from guard.ledger_form import decision_columns, event_columns, linked, match_rows
+from guard.ledger_form import decision_columns, event_columns, linked, match_rows, new_id
 from guard.ledger_heads import Heads
+from guard.ledger_redaction import REDACTION, RETENTION, expired, found, require_parts, take_out
 from guard.ledger_rows import read_entry, read_event
 from guard.ledger_schema import entry_table, match_table
 from guard.ledger_verifying import exported_lines, head_of, heads_in, verified
@@ -98,6 +99,41 @@ class Ledger:
     def note(self, event: LedgerEvent) -> EventEntry:
         """Write `event` as the chain's next entry; it is on disk when this returns."""
         return self._write([event_columns(event)], [[]], read_event)[0]
+
+    def redact(self, ids: Sequence[str], parts: Sequence[str], reason: str, actor: str | None = None) -> EventEntry:
+        """Take `parts` (`caller`, `content`) out of decisions, for good; the entry that says so is returned.
+
+        All or none. Raises LedgerError where a decision is not there.
+        """
+        parts = require_parts(parts)
+        with self._database.refusing("read"), self._database.reading() as connection:
+            rows = found(connection, ids)
+        places = [[row.writer, row.number] for row in rows]
+        event = LedgerEvent(REDACTION, new_id("red"), {"entries": places, "parts": parts, "reason": reason}, "", actor)
+
+        def also(connection: Connection) -> None:
+            take_out(connection, [row.seq for row in rows], parts)
+
+        return self._write([event_columns(event)], [[]], read_event, also)[0]
+
+    def retain(
+        self, before: str, actions: Sequence[str], parts: Sequence[str], actor: str | None = None
+    ) -> tuple[EventEntry, int]:
+        """Take `parts` out of all decisions with one of `actions` that were written before `before` (as `at` is).
+
+        The entry that says so comes first; then some entries at a time, so that others write in between. Interrupted,
+        call it again. Returns that entry, and how many decisions changed.
+        """
+        parts = require_parts(parts)
+        details = {"before": before, "actions": sorted(actions), "parts": parts}
+        noted, count = self.note(LedgerEvent(RETENTION, new_id("ret"), details, "", actor)), 0
+        while True:
+            with self._database.refusing("written"), self._database.writing() as connection:
+                seqs = expired(connection, before, actions, parts)
+                take_out(connection, seqs, parts)
+            count += len(seqs)
+            if not seqs:
+                return noted, count
 
     def entries(
         self,
@@ -167,8 +203,13 @@ class Ledger:
             return connection.execute(query).all()
 
     def _write(
-        self, columns: list[dict[str, Any]], matches: list[list[dict[str, Any]]], read: Callable[[Columns], Entry]
+        self,
+        columns: list[dict[str, Any]],
+        matches: list[list[dict[str, Any]]],
+        read: Callable[[Columns], Entry],
+        also: Callable[[Connection], None] | None = None,
     ) -> list[Entry]:
+        """Write rows at the end of the chain, and do what is to be done `also` in the same transaction."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         if not self._appending.acquire(timeout=PATIENCE_SECONDS):
             message = (
@@ -181,6 +222,8 @@ class Ledger:
                 try:
                     with self._database.writing(patience) as connection:
                         entries = self._linked(connection, columns, matches, read)
+                        if also is not None:
+                            also(connection)
                 except IntegrityError as error:
                     raise self._taken([each["decision_id"] for each in columns]) from error
                 self._chain.wrote()

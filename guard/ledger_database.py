@@ -176,7 +176,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the d
     connection.isolation_level = None
     # A row that was tampered with may be no UTF-8: read it all the same, so that `verify` can name it.
     connection.text_factory = _decode
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -69,6 +69,11 @@ def _ordered(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def new_id(kind: str) -> str:
+    """A name for an event that nobody can guess."""
+    return f"{kind}_{secrets.token_hex(12)}"
+
+
 def plain(text: str) -> str:
     """`text` in a form that every database can hold as text: lone surrogates and NUL are written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

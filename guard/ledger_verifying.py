@@ -16,7 +16,8 @@ from sqlalchemy import and_, func, select
 from guard.ledger_entry import GENESIS, Break, Head, Verification
 from guard.ledger_form import HEADER, SCHEMA, caller_part, chained_hash, digest, header, match_rows, spell
 from guard.ledger_old import old_columns, old_hash
-from guard.ledger_rows import WRONG, read_entry, read_event
+from guard.ledger_redaction import Allowed
+from guard.ledger_rows import OLD_SCHEMAS, WRONG, read_entry, read_event
 from guard.ledger_schema import entry_table, match_table
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ AT_ONCE = 2000
 ROWS: Select[Any] = select(
     *(entry_table.c[name] for name in HEADER), *(column for column in entry_table.c if column.name not in HEADER)
 )
+TAKEN_OUT = "{} was taken out, and no entry says so that a head vouches for"
 MATCH = ("place", "owner", "kind", "license", "action", "document", "tokens")
 
 
@@ -43,6 +45,7 @@ class _Chain:
     at: str = ""
     broken: Break | None = None
     noted: dict[int, str] = field(default_factory=dict)
+    allowed: Allowed = field(default_factory=Allowed)
     vouched: int = 0
 
 
@@ -51,13 +54,18 @@ def verified(
 ) -> Verification:
     """Recompute the chains in `database` and hold them against `heads`; see `Ledger.verify`."""
     chains: defaultdict[str, _Chain] = defaultdict(_Chain)
-    for head in heads:
-        if head.entries:
-            chains[head.writer].noted[head.entries] = head.hash
+    given = [head for head in heads if head.entries]
+    for head in given:
+        noted = chains[head.writer].noted
+        # Two heads that differ cannot both be right.
+        noted[head.entries] = head.hash if noted.get(head.entries, head.hash) == head.hash else "two"
+    vouched = {writer: max(chain.noted) for writer, chain in chains.items()} if given else None
     with database.reading() as connection:
+        allowed = Allowed.read(connection, vouched)
         total = connection.execute(select(func.max(entry_table.c.seq))).scalar_one() or 1
         for row, matches in _rows(connection):
             chain = chains[row.writer]
+            chain.allowed = allowed
             if chain.broken is None:
                 _follow(chain, row, matches)
             if progress is not None and row.seq % AT_ONCE == 0:
@@ -91,7 +99,7 @@ def _defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str
             return "it does not follow the entry before it"
         if row.schema != SCHEMA:
             return _old_defect(chain, row, matches)
-        return _altered(chain, row) or _content_defect(row, matches)
+        return _altered(chain, row) or _content_defect(chain, row, matches)
     except WRONG:
         return "its content is no record"
 
@@ -100,14 +108,18 @@ def _altered(chain: _Chain, row: Row[Any]) -> str | None:
     """What differs of a row of today's schema from what its hash says, but for its content."""
     if row.hash != chained_hash(chain.last, header(dict(zip(HEADER, row, strict=False)))) or row.body is not None:
         return "its content does not have its hash"
+    if row.caller_salt is None and row.org is None and row.key_id is None:
+        return None if "caller" in chain.allowed.parts(row) else TAKEN_OUT.format("who asked")
     if row.caller_digest != digest(caller_part(row.org, row.key_id, row.caller_salt)):
         return "who asked is not who its hash says"
     return "its time is before that of the entry before it" if row.at < chain.at else None
 
 
-def _content_defect(row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+def _content_defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
     if row.content_digest is None and row.content is None and not matches:
         return None
+    if row.content is None and not matches:
+        return None if "content" in chain.allowed.parts(row) else TAKEN_OUT.format("what was found")
     if row.content is None or digest(row.content) != row.content_digest:
         return "what was found is not what its hash says"
     if row.event is not None:
@@ -121,6 +133,8 @@ def _content_defect(row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None
 
 
 def _old_defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+    if row.body is None and row.schema in OLD_SCHEMAS and not matches:
+        return None if chain.allowed.parts(row) else TAKEN_OUT.format("its content")
     if row.hash != old_hash(chain.last, row.body):
         return "its content does not have its hash"
     columns, told = old_columns(row.body)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +14,13 @@ import typer
 
 from guard.ledger import Head
 from guard.ledger_entry import FIRST_WRITER
+from guard.ledger_redaction import PARTS
 from guard.types import Action
 from registry.keys import PublicKey
 from service.cli.opening import opened_ledger
 from service.cli.output import Json, out, print_json, print_table, share_progress
 from service.errors import NotFoundError
-from service.heads.opening import ledger_key
+from service.heads.opening import exported_heads, ledger_key
 from service.heads.statement import read_heads
 from service.settings import Settings, load_settings
 
@@ -117,6 +120,37 @@ def verify(
 def key() -> None:
     """Print the public key of the key that signs this home's heads, for whoever verifies them elsewhere."""
     out.print(str(ledger_key(load_settings()).public))
+
+
+@app.command()
+def redact(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Decisions (dec_...).")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stays in the ledger.")],
+    part: Annotated[list[str] | None, typer.Option("--part", help="caller or content; default: both.")] = None,
+) -> None:
+    """Take who asked, or what was found, out of decisions for good. The chain stays sound, and an entry says so."""
+    settings = load_settings()
+    with opened_ledger(settings) as ledger, exported_heads(settings, ledger):
+        entry = ledger.redact(ids, part or PARTS, reason, getpass.getuser())
+    out.print(f"redacted {len(set(ids))} entries; {entry.event.id} says so")
+
+
+@app.command()
+def retain(
+    days: Annotated[int, typer.Option("--days", min=1, help="How long all is kept of what was cited or blocked.")],
+    allowed_days: Annotated[
+        int | None, typer.Option("--allowed-days", min=1, help="The same for what was allowed. Default: --days.")
+    ] = None,
+    part: Annotated[list[str] | None, typer.Option("--part", help="caller or content; default: both.")] = None,
+) -> None:
+    """Take who asked and what was found out of all older decisions, for good; counts and times stay. For a timer."""
+    settings = load_settings()
+    changed = 0
+    with opened_ledger(settings) as ledger, exported_heads(settings, ledger):
+        for kept_days, actions in ((days, ("block", "cite")), (allowed_days or days, ("allow",))):
+            before = (datetime.now(UTC) - timedelta(days=kept_days)).isoformat(timespec="microseconds")
+            changed += ledger.retain(before, actions, part or PARTS, getpass.getuser())[1]
+    out.print(f"redacted {changed} entries")
 
 
 @app.command()
