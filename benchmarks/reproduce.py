@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from options import options_of
 from organizations import Amounts, corpora
 from report import Report, progress
 from reproduction_tables import Outcome, answer, result_of, write
-from trial import Measuring, Trial, made
+from trial import Measuring, Trial, all_made, interruptible
 
 if TYPE_CHECKING:
     import argparse
@@ -123,10 +123,8 @@ def made_again(
                 some = [arm for arm in every if arm.budget == budget]
                 trials = {arm.name: ground.trial(arm, seed, target) for arm in some}
                 # What takes longest first.
-                waiting = [pool.submit(made, trials[arm.name]) for arm in sorted(some, key=lambda arm: -arm.times)]
-                for done in as_completed(waiting):
-                    done.result()
-                    bar.advance(task)
+                ordered = [trials[arm.name] for arm in sorted(some, key=lambda arm: -arm.times)]
+                all_made(pool, ordered, lambda: bar.advance(task))
                 outcomes += [Outcome.of(arm, seed, trials[arm.name].folder) for arm in some]
                 target = target or lowest_common({name: trial.folder for name, trial in trials.items()})
     return outcomes
@@ -151,4 +149,4 @@ def lowest_common(runs: Mapping[str, Path]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    interruptible(main)

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import random
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from options import options_of
 from organizations import RELEASES
 from report import Report, progress
 from reproduction_tables import result_of
-from trial import Measuring, Trial, made
+from trial import Measuring, Trial, all_made, interruptible
 
 from training.report_tables import told
 
@@ -126,9 +126,7 @@ def made_again(
     }  # fmt: skip
     task = bar.add_task("trainings", total=len(trials))
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(made, trial) for trial in trials.values()]):
-            done.result()
-            bar.advance(task)
+        all_made(pool, list(trials.values()), lambda: bar.advance(task))
     return {epsilon: result_of(trial.folder) for epsilon, trial in trials.items()}
 
 
@@ -194,4 +192,4 @@ def _row(epsilon: float | None, result: Mapping[str, Any]) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    main()
+    interruptible(main)

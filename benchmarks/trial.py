@@ -7,13 +7,17 @@ where its journals end. Knows no table.
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
 import tomllib
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from training.corpus_files import OrganizationCorpus
@@ -48,6 +52,28 @@ class Trial:
     threads: int = 1
 
 
+def all_made(pool: Executor, trials: Sequence[Trial], tick: Callable[[], object]) -> None:
+    """Make trials in the processes of a pool, and `tick` behind each. One that fails ends all. Raises as `made`."""
+    waiting = [pool.submit(made, trial) for trial in trials]
+    try:
+        for done in as_completed(waiting):
+            done.result()
+            tick()
+    except BaseException:
+        # A process that is interrupted would go on with the next of them.
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def interruptible(main: Callable[[], None]) -> None:
+    """Run a benchmark; where it is interrupted, say how it goes on."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where this one ended", file=sys.stderr)
+        sys.exit(130)
+
+
 def made(trial: Trial) -> Path:
     """Train and measure, unless that was done; the result's path. Raises TrainingError, and GuardError."""
     result = trial.folder / RESULT
@@ -57,6 +83,8 @@ def made(trial: Trial) -> Path:
     import transformers  # noqa: PLC0415
 
     transformers.utils.logging.disable_progress_bar()
+    # Flower tells every round; progress is told in trials.
+    logging.getLogger("flwr").setLevel(logging.WARNING)
     torch.set_num_threads(trial.threads)
     began = time.process_time()
     _trained(trial)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +18,10 @@ from organizations import Amounts, build_corpora
 from report import Report, progress
 from reproduce import Size, made_again
 from reproduction_tables import PAPER, across, answer, tables, write
-from trial import RESULT, Measuring
+from trial import RESULT, Measuring, Trial, all_made
 
 from training.corpus_files import open_corpora
+from training.errors import PlanError
 from training.examples import Split
 from training.memorization.clones import CloneClass, CloneIndex, lines_of
 from training.plan_file import read_plan
@@ -121,6 +124,17 @@ def test_the_whole_of_it_at_a_tiny_size_and_again_from_what_is_kept(built: dict[
     assert [one.result["measures"] for one in again] == [one.result["measures"] for one in outcomes]
     same = [path for path, at in written.items() if path.stat().st_mtime_ns == at]
     assert len(same) == len(outcomes) - 1
+
+
+def test_a_trial_that_fails_ends_the_others(built: dict[str, Path], tmp_path: Path) -> None:
+    trials = [Trial(tmp_path / f"run{n}", 'nmae = "x"', built, TINY.measuring, 1) for n in range(5)]
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(PlanError, match="nmae is unknown"),
+    ):
+        all_made(pool, trials, lambda: None)
+    # What lies before the process already may begin, the rest does not.
+    assert not (tmp_path / "run4.toml").exists()
 
 
 def test_limits_over_seeds_are_student_s() -> None:
