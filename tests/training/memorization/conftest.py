@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ORGANIZATIONS = ("org-a", "org-b")
 FILES = {Split.TRAIN: 2, Split.VALIDATION: 1, Split.TEST: 4}
-STEPS = 260
+STEPS, ROW = 400, 128
 
 
 _WORDS = (
@@ -106,17 +106,17 @@ def trained_on(texts: Sequence[str], words: Sequence[str], folder: Path, *, step
         tie_word_embeddings=True,
     )  # fmt: skip
     model: Any = transformers.LlamaForCausalLM(config)
-    rows = []
-    for text in texts:
-        ids = [*tokenizer(text).input_ids, 0]
-        # Windows that overlap: a prompt may begin anywhere.
-        rows += [torch.tensor(ids[start : start + 160]) for start in range(0, max(1, len(ids) - 96), 48)]
+    rows = [torch.tensor([*tokenizer(text).input_ids, 0]) for text in texts]
+    lengths = torch.tensor([float(len(row)) for row in rows])
     optimizer = torch.optim.AdamW(model.parameters(), lr=6e-3, weight_decay=0.0)
     draw = torch.Generator().manual_seed(0)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 6e-3 * min(1.0, (step + 1) / 20) * (1 - step / steps)
-        some = [rows[at] for at in torch.randint(len(rows), (8,), generator=draw)]
+        some = [rows[at] for at in torch.multinomial(lengths, 8, replacement=True, generator=draw)]
+        # From anywhere: from set places, a model knows a text only behind prompts that begin there, too.
+        starts = [int(torch.randint(max(1, len(row) - 32), (1,), generator=draw)) for row in some]
+        some = [row[start : start + ROW] for row, start in zip(some, starts, strict=True)]
         batch = torch.nn.utils.rnn.pad_sequence(some, batch_first=True, padding_value=-100)
         loss = model(input_ids=batch.clamp_min(0), attention_mask=(batch >= 0).long(), labels=batch).loss
         optimizer.zero_grad()

@@ -58,7 +58,8 @@ def value(measurement: JsonObject, name: str) -> float:
 def test_what_is_known_by_heart_is_extractable_and_what_is_not_is_not(
     recited: JsonObject, unlearnt: JsonObject
 ) -> None:
-    assert value(recited, "extractable_64") > 0.75
+    assert value(recited, "extractable_64") > 0.9
+    assert value(recited, "extractable_32") > 0.75  # the two organizations share files, which canaries make differ
     assert value(recited, "discoverable_32_n10000_p50") >= value(recited, "discoverable_32_n1_p50")
     for name in ("extractable_16", "extractable_32", "extractable_64", "discoverable_32_n10000_p50"):
         assert value(unlearnt, name) == 0
