@@ -19,6 +19,7 @@ from service.metrics_listener import listening
 from service.observation import Observation, observed
 from service.parts import Services
 from service.pipeline import Pipeline
+from service.review.telling import telling
 from service.routes import completions, documentation, feedback, fim, freshness, health, index, infill, leaks, models
 from service.routes.boundary import Boundary
 from service.routes.failures import add_handlers
@@ -81,7 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         raise
     log.info("started", engine=services.engine.name, model=services.engine.model)
     try:
-        async with listening(services, app.state.metrics_socket):
+        async with listening(services, app.state.metrics_socket), telling(services):
             yield
     finally:
         await _close(services)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from guard.types import MatchKind
+from service.review.alerts import AlertKind
 from service.review.filters import TEXT_LIMIT, LeakFilter
 from service.review.leak import Disposition, Role, Severity
 from service.review.review_schema import NOTE_LIMIT
@@ -67,9 +68,9 @@ class LeakMatchBody(BaseModel):
     similarity: float
     action: Literal["allow", "cite", "block"]
     private: bool
-    owner: str | None
-    document: str | None
-    license: str | None
+    owner: str | None = None
+    document: str | None = None
+    license: str | None = None
     reason: str
 
 
@@ -81,10 +82,10 @@ class LeakBody(BaseModel):
     role: Role
     severity: Severity
     disposition: Disposition
-    org: str | None
-    key: str | None
+    org: str | None = None
+    key: str | None = None
     model: str
-    release: str | None
+    release: str | None = None
     surface: str
     outcome: str
     released_characters: int
@@ -121,13 +122,31 @@ class LeakPageBody(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[LeakBody]
-    next: str | None
+    next: str | None = None
 
 
 class LeakDetailBody(LeakBody):
     """A leak with all that you may know was said of it, the oldest first."""
 
     history: list[JudgementBody]
+
+
+class AlertBody(BaseModel):
+    """Something that many leaks together show. `org` is the caller's; `details` are numbers and names."""
+
+    kind: AlertKind
+    id: int
+    at: str
+    subject: str
+    org: str
+    details: dict[str, str | int | float]
+
+
+class AlertListBody(BaseModel):
+    """The newest alerts."""
+
+    object: Literal["list"] = "list"
+    data: list[AlertBody]
 
 
 class DispositionBody(BaseModel):

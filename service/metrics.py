@@ -18,6 +18,7 @@ from guard.types import Action
 from service.feedback import FeedbackMetrics
 from service.heads.metrics import HeadMetrics
 from service.release import Disposition
+from service.review.telling import ReviewMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +122,7 @@ class Metrics:
         self.held = HeldMetrics(registry)
         self.feedback = FeedbackMetrics(registry)
         self.heads = HeadMetrics(registry)
+        self.reviews = ReviewMetrics(registry)
 
     def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """A request has had its answer; `route` is the pattern that it matched, `status` 0 if it got none."""

@@ -8,7 +8,20 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, inspect, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    inspect,
+    select,
+)
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from service.review.cursors import KEY_BYTES
@@ -54,6 +67,41 @@ standing_table = Table(
     Column("disposition", String(16), nullable=False),
 )
 Index("review_standings_by_disposition", standing_table.c.party, standing_table.c.disposition, standing_table.c.seq)
+
+
+# What was noticed over many entries (service.review.alerts): once for a subject and day, in the order of noticing.
+# `org` is the caller's whose reviewers are told, "" for none.
+alert_table = Table(
+    "review_alerts",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("org", String(63), nullable=False),
+    Column("details", Text, nullable=False),
+    UniqueConstraint("kind", "subject", "day", name="review_alerts_once"),
+)
+
+# What a webhook is still to be told: the name of a leak or of an alert, and from when on (seconds since 1970).
+outbox_table = Table(
+    "review_outbox",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Float, nullable=False, index=True),
+)
+
+# How far ledger and alerts were put into the outbox.
+place_table = Table(
+    "review_places",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("place", BigInteger, nullable=False),
+)
 
 
 def make_tables(database: Database) -> None:

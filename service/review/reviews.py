@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Self
 
 from guard.ledger_database import Database
 from service.errors import InvalidRequestError, NotFoundError
+from service.review.alerts import Alerts
 from service.review.cursors import Cursors
 from service.review.filters import LeakFilter
 from service.review.judgements import Judgements
 from service.review.leak import Disposition, Leak
+from service.review.outbox import Outbox
 from service.review.review_schema import kept_secret, make_tables
 from service.review.source import LeakSource
 from service.review.summary import Summary, summarize
@@ -53,6 +55,8 @@ class Reviews:
         self._cursors = Cursors(kept_secret(self._database, "cursors"))
         self._source = LeakSource(self._database)
         self._judgements = Judgements(self._database)
+        self.alerts = Alerts(self._database)
+        self.outbox = Outbox(self._database)
 
     def close(self) -> None:
         """Close the database."""

@@ -56,6 +56,19 @@ DISPOSITIONS: dict[str, Example] = {
     "confirmed": {"summary": "confirmed", "value": {"disposition": "confirmed", "note": "ours"}},
     "taken back": {"summary": "taken back", "value": {"disposition": "open"}},
 }
+ALERTS = {
+    "object": "list",
+    "data": [
+        {
+            "kind": "probing",
+            "id": 4,
+            "at": "2026-09-21T08:20:00.000000+00:00",
+            "subject": "key a1b2c3d4e5f6",
+            "org": "acme",
+            "details": {"key": "a1b2c3d4e5f6", "leaks": 23, "minutes": 10},
+        }
+    ],
+}
 _LINES = {"jsonl": {"summary": "jsonl", "value": '{"id":"dec_2f9c...","at":"2026-09-21T08:14:07.120000+00:00",...}\n'}}
 _ROWS = {"csv": {"summary": "csv", "value": '"id","at","role","severity",...\r\n"dec_2f9c...","2026-09-21T08..."'}}
 EXPORTS: dict[int | str, dict[str, Any]] = {

@@ -20,6 +20,7 @@ from service.accounts import Caller, Scope
 from service.auth import requires
 from service.errors import ReviewUnavailableError
 from service.leak_schemas import (
+    AlertListBody,
     DispositionBody,
     DispositionReply,
     ExportQuestion,
@@ -107,6 +108,13 @@ async def judge_leak(
     reply = await _asking(request, caller, judged)
     log.info("leak judged", disposition=reply.disposition.value)
     return reply
+
+
+@router.get("/v1/alerts", responses=examples.of({"alerts": leak_examples.ALERTS}))
+async def list_alerts(request: Request, caller: Reviewer) -> AlertListBody:
+    """What was noticed over many leaks, the newest first: all for an administrator, else of one's own keys."""
+    found = await _asking(request, caller, lambda reviews, viewer: reviews.alerts.listed(viewer))
+    return AlertListBody.model_validate({"data": [alert.to_json() for alert in found]})
 
 
 async def _asking(request: Request, caller: Caller, ask: Callable[[Reviews, Viewer], Result]) -> Result:

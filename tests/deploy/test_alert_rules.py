@@ -67,6 +67,29 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], int]] = {
         {'cleanroom_ledger_head_age_seconds{instance="a"}': "0 60 0 60 0x16"},
         12,
     ),
+    "CleanroomProbing": (
+        {'cleanroom_alerts_total{instance="a",alert="walking"}': "0x5 1x5"},
+        {'cleanroom_alerts_total{instance="a",alert="pair_spike"}': "0x5 1x5"},
+        8,
+    ),
+    "CleanroomPairSpike": (
+        {'cleanroom_alerts_total{instance="a",alert="pair_spike"}': "0x5 1x5"},
+        {'cleanroom_alerts_total{instance="a",alert="probing"}': "0x5 1x5"},
+        8,
+    ),
+    "CleanroomModelRegression": (
+        {'cleanroom_alerts_total{instance="a",alert="model_regression"}': "0x5 1x5"},
+        {'cleanroom_alerts_total{instance="a",alert="model_regression"}': "1x10"},
+        8,
+    ),
+    "CleanroomWebhookUnreachable": (
+        {'cleanroom_webhook_deliveries_total{instance="a",outcome="failed"}': "0+2x30"},
+        {
+            'cleanroom_webhook_deliveries_total{instance="a",outcome="failed"}': "0+2x30",
+            'cleanroom_webhook_deliveries_total{instance="a",outcome="delivered"}': "0+2x30",
+        },
+        28,
+    ),
 }
 
 

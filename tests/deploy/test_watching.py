@@ -12,6 +12,7 @@ from prometheus_client import Counter, Histogram
 import service.errors
 from guard.types import Action
 from service.metrics import Metrics
+from service.review.alerts import AlertKind
 
 ROOT = Path(__file__).parents[2]
 ALERTS = (ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def documented() -> set[str]:
 def collectors() -> dict[str, set[str]]:
     """The labels of every series of ours, by its name."""
     metrics = Metrics()
-    owners = [metrics, metrics.engine, metrics.held, metrics.feedback, metrics.heads]
+    owners = [metrics, metrics.engine, metrics.held, metrics.feedback, metrics.heads, metrics.reviews]
     found: dict[str, set[str]] = {}
     for collector in (value for owner in owners for value in vars(owner).values() if hasattr(value, "_labelnames")):
         names, labels = [collector._name], set(collector._labelnames)
@@ -47,7 +48,9 @@ def collectors() -> dict[str, set[str]]:
 def values(label: str) -> set[str] | None:
     """What a label can be; None for anything."""
     errors = {name for name, value in vars(service.errors).items() if isinstance(value, type)}
-    return {"error": errors, "action": {one.value for one in Action}, "part": PARTS}.get(label)
+    alerts = {one.value for one in AlertKind}
+    actions = {one.value for one in Action}
+    return {"error": errors, "action": actions, "part": PARTS, "alert": alerts}.get(label)
 
 
 @pytest.mark.parametrize("asked", [ALERTS, *QUERIES], ids=["alerts", *QUERIES])
@@ -78,7 +81,7 @@ def test_every_metric_is_explained_and_on_the_dashboard() -> None:
 
 def test_every_alert_is_explained() -> None:
     names = re.findall(r"- alert: (\w+)", ALERTS)
-    assert len(names) == len(set(names)) == 10
+    assert len(names) == len(set(names)) == 14
     assert re.findall(r"^\| `(Cleanroom\w+)`", PAGE, re.MULTILINE) == names
     assert len(re.findall(r"severity: (?:page|ticket)", ALERTS)) == len(names) + ALERTS.split("groups:")[0].count(
         "severity: page"

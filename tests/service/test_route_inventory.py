@@ -42,6 +42,7 @@ NEVER_GENERATES = {
     ("GET", "/v1/index/stats"),
     ("PUT", "/v1/index/expiry"),
     ("GET", "/v1/leaks"),
+    ("GET", "/v1/alerts"),
     ("GET", "/v1/leaks/export"),
     ("GET", "/v1/leaks/{leak_id}"),
     ("POST", "/v1/leaks/{leak_id}/disposition"),

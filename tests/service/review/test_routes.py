@@ -47,6 +47,7 @@ def asked(leak: str) -> dict[str, tuple[str, str, dict[str, Any] | None]]:
     """A request to every route."""
     return {
         "list": ("GET", "/v1/leaks", None),
+        "alerts": ("GET", "/v1/alerts", None),
         "export": ("GET", "/v1/leaks/export", None),
         "show": ("GET", f"/v1/leaks/{leak}", None),
         "judge": ("POST", f"/v1/leaks/{leak}/disposition", {"disposition": "confirmed"}),
@@ -235,6 +236,7 @@ def test_a_ledger_that_cannot_be_read_says_so(desk: SimpleNamespace, monkeypatch
 
     monkeypatch.setattr("service.review.source.LeakSource.before", broken)
     monkeypatch.setattr("service.review.source.LeakSource.get", broken)
+    monkeypatch.setattr("service.review.alerts.Alerts.listed", broken)
     for method, path, body in asked(leak).values():
         reply = client.request(method, path, json=body)
         assert reply.status_code == 503
