@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
 LABEL_LIMIT = 200
+SUBJECT_LIMIT = 255
 
 metadata = MetaData()
 organizations_table = Table(
@@ -45,6 +46,17 @@ keys_table = Table(
     Column("revoked", String(32), nullable=True),
     Column("requests_per_minute", BigInteger, nullable=True),
     Column("tokens_per_day", BigInteger, nullable=True),
+)
+# No foreign keys: removing an organization or a key does not wait for its sessions, which end by being looked up.
+sessions_table = Table(
+    "console_sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("org", String(63), nullable=False),
+    Column("key_id", String(12), nullable=True),
+    Column("subject", String(SUBJECT_LIMIT), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("expires", BigInteger, nullable=False),
 )
 
 

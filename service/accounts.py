@@ -106,7 +106,7 @@ class Accounts:
 
     def ready(self) -> None:
         """Raise AccountsUnavailableError unless accounts can be read."""
-        with self._connection() as connection:
+        with self.transaction() as connection:
             connection.execute(select(organizations_table.c.slug).limit(1)).all()
 
     def add_organization(self, slug: str, policy: LicensePolicy | None = None) -> Organization:
@@ -118,7 +118,7 @@ class Accounts:
             "created": organization.created.isoformat(),
             "license_policy": organization.policy.to_json(),
         }
-        with self._connection() as connection:
+        with self.transaction() as connection:
             try:
                 connection.execute(organizations_table.insert(), values)
             except IntegrityError:
@@ -131,7 +131,7 @@ class Accounts:
 
         What the organization has in the index and the ledger stays. Raises AccountError on an unknown one.
         """
-        with self._connection() as connection:
+        with self.transaction() as connection:
             _require(connection, slug)
             removed = connection.execute(delete(keys_table).where(keys_table.c.org == slug)).rowcount
             connection.execute(delete(organizations_table).where(organizations_table.c.slug == slug))
@@ -139,18 +139,18 @@ class Accounts:
 
     def organizations(self) -> tuple[Organization, ...]:
         """All organizations by name."""
-        with self._connection() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(select(organizations_table).order_by(organizations_table.c.slug)).all()
         return tuple(_organization(row) for row in rows)
 
     def require_organization(self, slug: str) -> Organization:
         """Return an organization. Raises OwnerError on a bad slug, AccountError with how to add an unknown one."""
-        with self._connection() as connection:
+        with self.transaction() as connection:
             return _require(connection, slug)
 
     def set_policy(self, slug: str, policy: LicensePolicy) -> None:
         """Replace the licence policy of an organization, from its next request on."""
-        with self._connection() as connection:
+        with self.transaction() as connection:
             _require(connection, slug)
             changed = update(organizations_table).where(organizations_table.c.slug == slug)
             connection.execute(changed.values(license_policy=policy.to_json()))
@@ -173,7 +173,7 @@ class Accounts:
         _require_bounds(quota)
         record = KeyRecord(secrets.token_hex(6), org, scopes, label, _now(), quota=quota)
         secret = f"cr_{record.id}_{secrets.token_urlsafe(32)}"
-        with self._connection() as connection:
+        with self.transaction() as connection:
             _require(connection, org)
             connection.execute(
                 keys_table.insert(),
@@ -195,14 +195,14 @@ class Accounts:
         Raises AccountError on an unknown id or a quota out of bounds.
         """
         _require_bounds(quota)
-        with self._connection() as connection:
+        with self.transaction() as connection:
             connection.execute(update(keys_table).where(keys_table.c.id == key_id).values(**asdict(quota)))
             return _require_key(connection, key_id)
 
     def list_keys(self, org: str | None = None) -> tuple[KeyRecord, ...]:
         """All keys, revoked ones too, or those of one organization; oldest first."""
         query = select(keys_table).order_by(keys_table.c.created, keys_table.c.id)
-        with self._connection() as connection:
+        with self.transaction() as connection:
             if org is not None:
                 _require(connection, org)
                 query = query.where(keys_table.c.org == org)
@@ -210,7 +210,7 @@ class Accounts:
 
     def revoke_key(self, key_id: str) -> KeyRecord:
         """Stop a key at once; a second revocation changes nothing. Raises AccountError on an unknown id."""
-        with self._connection() as connection:
+        with self.transaction() as connection:
             unrevoked = (keys_table.c.id == key_id) & keys_table.c.revoked.is_(None)
             connection.execute(update(keys_table).where(unrevoked).values(revoked=_now().isoformat()))
             return _require_key(connection, key_id)
@@ -219,7 +219,7 @@ class Accounts:
         """Return whose key `secret` is. Raises AuthenticationError, which does not tell unknown from revoked."""
         shape = SECRET.fullmatch(secret)
         query = select(keys_table, organizations_table.c.license_policy).join(organizations_table)
-        with self._connection() as connection:
+        with self.transaction() as connection:
             # A misshapen secret asks too, for no id: the time of the answer tells nothing of the ids in use.
             query = query.where(keys_table.c.id == (shape[1] if shape else ""))
             row = connection.execute(query).one_or_none()
@@ -231,8 +231,8 @@ class Accounts:
         return Caller(key.org, key.id, key.scopes, LicensePolicy.from_json(row.license_policy), key.quota)
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        """One transaction."""
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction in the database of accounts, also for what else is kept there."""
         with refusing(self._engine), self._engine.begin() as connection:
             yield connection
 

@@ -13,6 +13,8 @@ import structlog
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
+from service.console import routes as console
+from service.console.verification import Verifications
 from service.errors import ServiceError
 from service.feedback import Feedback
 from service.metrics_listener import listening
@@ -51,6 +53,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.started = int(time.time())
     app.state.index_limiter = CapacityLimiter(index.WORKERS)
     app.state.review_limiter = CapacityLimiter(leaks.WORKERS)
+    app.state.verifications = Verifications()
     app.state.startup_error = None
     app.state.metrics_socket = None
     other_limits = {index.DOCUMENTS: services.settings.max_index_bytes}
@@ -65,6 +68,8 @@ def create_app(services: Services) -> FastAPI:
     add_handlers(app)
     for part in (completions, fim, infill, models, freshness, feedback, index, leaks, health, documentation):
         app.include_router(part.router)
+    if settings.console:
+        app.include_router(console.router)
     return app
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from guard.errors import RefusalError, WireError
-from guard.inventory import page_of, statistics_of
+from guard.inventory import page_of, statistics, statistics_of
 from guard.types import Owner
 from guard.wire import decode_batch
 from guard.withdrawal import withdraw, withdraw_expired
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from guard.index import Index
-    from guard.inventory import OwnerStatistics
+    from guard.inventory import IndexStatistics, OwnerStatistics
     from guard.stamp import Stamp
 
 PAGE = 1000
@@ -92,6 +92,11 @@ class Documents:
         """Count what the index holds of the organization."""
         with _refusing():
             return statistics_of(self._index, Owner.organization(org))
+
+    def census(self) -> IndexStatistics:
+        """Count what the index holds of everybody, document by document: for administrators."""
+        with _refusing():
+            return statistics(self._index)
 
     def expire(self, org: str, ttl: int) -> int | None:
         """Let the organization's code count for `ttl` more seconds; answer until when, None if it has none."""

@@ -212,3 +212,27 @@ class RemoteError(ServiceError):
     """A Cleanroom server that is asked over HTTP does not answer, or refuses."""
 
     code = "remote_error"
+
+
+class SignedOutError(AuthenticationError):
+    """Nobody is signed in to the console, or not any more."""
+
+    code = "signed_out"
+    words = "you are not signed in, or your session is over: sign in again"
+
+
+class FormRefusedError(ServiceError):
+    """A form that did not come from a page of the session that it claims."""
+
+    status = 403
+    type = "permission_error"
+    code = "form_refused"
+    words = "this form did not come from a page of your session: reload the page and try again"
+
+
+class ProviderError(ServiceError):
+    """The OpenID Connect provider does not answer, or is not the one of the settings."""
+
+    status = 502
+    code = "provider_failed"
+    public = "the sign-in provider cannot be reached at present: retry, or sign in with an API key"

@@ -14,6 +14,7 @@ from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
+from service.console_settings import ConsoleSettings
 from service.errors import SetupError
 from service.ledger_settings import LedgerSettings
 from service.review_settings import ReviewSettings
@@ -28,7 +29,7 @@ CONFIG_FILE = "cleanroom.toml"
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
-class Settings(ReviewSettings, LedgerSettings):
+class Settings(ReviewSettings, LedgerSettings, ConsoleSettings):
     """One value a setting; a variable wins over the file, the file over the default."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
@@ -231,6 +232,9 @@ class Settings(ReviewSettings, LedgerSettings):
                 f"metrics_host {self.metrics_host} is reached by other machines, and metrics tell what the guard "
                 "blocks: set metrics_key to a secret (openssl rand -hex 32), or metrics_host to 127.0.0.1"
             )
+            raise ValueError(message)
+        if self.oidc_issuer is not None and self.oidc_client_id is None:
+            message = f"oidc_issuer {self.oidc_issuer} is set without oidc_client_id: set what it calls this Cleanroom"
             raise ValueError(message)
         if self.even_times and self.stream_release != "whole":
             message = (

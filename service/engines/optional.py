@@ -7,13 +7,13 @@ from typing import Any
 
 from service.errors import SetupError
 
-INSTALL = "pip install 'cleanroom[transformers]'"
+EXTRA = "transformers"
 
 
-def optional(name: str, purpose: str) -> Any:  # noqa: ANN401 - an optional module
+def optional(name: str, purpose: str, extra: str = EXTRA) -> Any:  # noqa: ANN401 - an optional module
     """The module. Raises SetupError that says what needs it (`purpose`), and how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        message = f"{purpose} needs {name}, which is not installed: run {INSTALL}"
+        message = f"{purpose} needs {name}, which is not installed: run pip install 'cleanroom[{extra}]'"
         raise SetupError(message) from None
