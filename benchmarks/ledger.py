@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from report import Report
+
 from guard.ledger import Ledger, LedgerRecord
 from guard.types import Action, Decision, Match, MatchKind, Owner
 
@@ -54,15 +56,15 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def fill(ledger: Ledger) -> None:
+def fill(ledger: Ledger, report: Report) -> None:
     """Append all but a few entries, many at a time."""
     began = time.perf_counter()
     for first in range(0, ENTRIES, AT_ONCE):
         ledger.append_all([record(number, leak=number % LEAKS == 0) for number in range(first, first + AT_ONCE)])
-    print(f"filled: {ENTRIES} entries, {ENTRIES / (time.perf_counter() - began):.0f} a second, {AT_ONCE} at a time")
+    report.figures["filled_per_s"] = ENTRIES / (time.perf_counter() - began)
 
 
-def appending(ledger: Ledger, folder: Path) -> None:
+def appending(ledger: Ledger, folder: Path, report: Report) -> None:
     """Durable appends of one block, of a group of them, and plain inserts, in turns."""
     plain = sqlite3.connect(folder / "plain.db", isolation_level=None)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON"):
@@ -79,27 +81,30 @@ def appending(ledger: Ledger, folder: Path) -> None:
         number += GROUP
         group.append(timed(partial(ledger.append_all, several)) / GROUP)
     plain.close()
-    for name, seconds in (("one block", ours), (f"a block among {GROUP}", group), ("plain sqlite insert", theirs)):
-        p50, p95 = quantile(seconds, 0.5), quantile(seconds, 0.95)
-        print(f"durable append, {name}: p50 {p50:.2f} ms, p95 {p95:.2f} ms")
-    print(f"bar: durable block append p50 {quantile(ours, 0.5):.2f} <= 5 ms")
+    named = {"append_block": ours, f"append_block_of_{GROUP}": group, "plain_insert": theirs}
+    for name, seconds in named.items():
+        report.figures |= {f"{name}_p50_ms": quantile(seconds, 0.5), f"{name}_p95_ms": quantile(seconds, 0.95)}
+    rows = [(name, *(f"{quantile(seconds, share):.2f}" for share in (0.5, 0.95))) for name, seconds in named.items()]
+    report.table("Durable on SQLite, in turns", ("", "p50 ms", "p95 ms"), rows)
+    report.at_most("append_block_p50_ms", 5)
 
 
-def listing(ledger: Ledger) -> None:
+def listing(ledger: Ledger, report: Report) -> None:
     """Pages of fifty of `Ledger.entries`, each of another place."""
     asked: dict[str, dict[str, Any]] = {
         "all": {},
         "blocks": {"action": Action.BLOCK},
-        "an owner's": {"owner": "org:org-3"},
-        "a caller's": {"org": "org-5"},
+        "owner": {"owner": "org:org-3"},
+        "org": {"org": "org-5"},
     }
     for name, choice in asked.items():
         page = partial(ledger.entries, limit=50, newest_first=True, **choice)
         seconds = [timed(partial(page, after=after)) for after in range(ENTRIES, 0, -(ENTRIES // PAGES))]
-        print(f"page of 50, {name}: p50 {quantile(seconds, 0.5):.2f} ms, p95 {quantile(seconds, 0.95):.2f} ms")
+        report.figures[f"page_{name}_p95_ms"] = quantile(seconds, 0.95)
+        report.at_most(f"page_{name}_p95_ms", 200)
 
 
-def verifying(ledger: Ledger) -> None:
+def verifying(ledger: Ledger, report: Report) -> None:
     """Whole verifications against the ledger's own heads."""
     rates = []
     for _ in range(3):
@@ -107,19 +112,22 @@ def verifying(ledger: Ledger) -> None:
         verification = ledger.verify(ledger.heads())
         rates.append(verification.entries / (time.perf_counter() - began))
         assert verification.ok
-    print(f"bar: verified {statistics.median(rates):.0f} >= 100000 entries a second")
+    report.figures["verified_per_s"] = statistics.median(rates)
+    report.at_least("verified_per_s", 100_000)
 
 
 def main() -> None:
     """Measure, in a folder that is gone afterwards."""
+    report = Report("ledger", {"entries": ENTRIES})
     with tempfile.TemporaryDirectory(prefix="cleanroom-ledger-") as name:
         folder = Path(name)
         with Ledger(f"sqlite:///{folder}/ledger.db") as ledger:
-            fill(ledger)
-            print(f"size: {sum(file.stat().st_size for file in folder.iterdir()) / ENTRIES:.0f} bytes an entry")
-            listing(ledger)
-            appending(ledger, folder)
-            verifying(ledger)
+            fill(ledger, report)
+            report.figures["bytes_per_entry"] = sum(file.stat().st_size for file in folder.iterdir()) / ENTRIES
+            listing(ledger, report)
+            appending(ledger, folder, report)
+            verifying(ledger, report)
+    report.show(json_only=False)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ HEADER = (
     "writer",
 )
 """The columns that make the header, in the order of canonical JSON."""
+CALLER = {"key_id": "key_id", "org": "org", "salt": "caller_salt"}
+"""The keys of the caller's part, and their columns."""
 # The header's keys are sorted already, and it has no floats.
 spell = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 

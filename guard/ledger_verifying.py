@@ -6,16 +6,19 @@ unseen. Where several chains are broken each is named, with its first broken ent
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, not_, select, true
 
 from guard.ledger_entry import GENESIS, Break, Head, Verification
 from guard.ledger_form import HEADER, SCHEMA, caller_part, chained_hash, digest, header, match_rows, spell
 from guard.ledger_old import old_columns, old_hash
+from guard.ledger_plain import PLAIN, littered, plain_rows
 from guard.ledger_redaction import Allowed
 from guard.ledger_rows import OLD_SCHEMAS, WRONG, read_entry, read_event
 from guard.ledger_schema import entry_table, match_table
@@ -23,7 +26,7 @@ from guard.ledger_schema import entry_table, match_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from guard.ledger_database import Database
 
@@ -47,6 +50,17 @@ class _Chain:
     noted: dict[int, str] = field(default_factory=dict)
     allowed: Allowed = field(default_factory=Allowed)
     vouched: int = 0
+    raw: bytes = bytes(32)
+
+    def begin(self) -> None:
+        """Nothing has been seen of it."""
+        self.count, self.last, self.at, self.broken, self.vouched, self.raw = 0, GENESIS, "", None, 0, bytes(32)
+
+    def end(self, number: int, told: str, at: str) -> None:
+        """Its end is this entry, which is sound."""
+        self.count, self.last, self.at, self.raw = number, told, at, bytes.fromhex(told)
+        if number in self.noted:
+            self.vouched = number
 
 
 def verified(
@@ -62,15 +76,93 @@ def verified(
     vouched = {writer: max(chain.noted) for writer, chain in chains.items()} if given else None
     with database.reading() as connection:
         allowed = Allowed.read(connection, vouched)
-        total = connection.execute(select(func.max(entry_table.c.seq))).scalar_one() or 1
-        for row, matches in _rows(connection):
-            chain = chains[row.writer]
-            chain.allowed = allowed
-            if chain.broken is None:
-                _follow(chain, row, matches)
-            if progress is not None and row.seq % AT_ONCE == 0:
-                progress(row.seq / total)
+        walk = _Walk(connection, chains, allowed, progress)
+        if connection.dialect.name != "sqlite" or not walk.quickly():
+            for chain in chains.values():
+                chain.begin()
+            walk.thoroughly()
     return _outcome(chains)
+
+
+class _Walk:
+    """One pass over all rows, which brings `chains` to their ends."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        chains: defaultdict[str, _Chain],
+        allowed: Allowed,
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        self._connection, self._chains, self._allowed = connection, chains, allowed
+        self._progress = progress or (lambda _: None)
+        self._due = AT_ONCE
+        self._total = connection.execute(select(func.max(entry_table.c.seq))).scalar_one() or 1
+
+    def thoroughly(self) -> None:
+        """Column by column."""
+        for row, matches in _rows(self._connection, true()):
+            self._see(row, matches)
+
+    def quickly(self) -> bool:
+        """Column by column where there is something to see; whether that was possible."""
+        doubtful = littered(self._connection)
+        others = _rows(self._connection, not_(PLAIN))
+        row, matches = next(others, (None, []))
+        chains = self._chains
+        try:
+            with plain_rows(self._connection) as plains:
+                for plain in plains:
+                    seq = plain[0]
+                    while row is not None and row.seq < seq:
+                        self._see(row, matches)
+                        row, matches = next(others, (None, []))
+                    if seq in doubtful or not _sound(chains[plain[1]], plain):
+                        self._again(seq)
+                    if seq >= self._due:
+                        self._tell(seq)
+        except sqlite3.Error:
+            return False
+        while row is not None:
+            self._see(row, matches)
+            row, matches = next(others, (None, []))
+        return True
+
+    def _again(self, seq: int) -> None:
+        for row, matches in _rows(self._connection, entry_table.c.seq == seq):
+            self._see(row, matches)
+
+    def _tell(self, seq: int) -> None:
+        self._progress(seq / self._total)
+        self._due = seq + AT_ONCE
+
+    def _see(self, row: Row[Any], matches: list[tuple[Any, ...]]) -> None:
+        chain = self._chains[row.writer]
+        chain.allowed = self._allowed
+        if chain.broken is None:
+            _follow(chain, row, matches)
+        if row.seq >= self._due:
+            self._tell(row.seq)
+
+
+def _sound(chain: _Chain, plain: tuple[Any, ...]) -> bool:
+    """Whether a plain entry is the next of its chain, which then ends with it; a broken one stays as it is."""
+    _, _, number, previous, told, at, caller_digest, header_text, caller = plain
+    computed = sha256(chain.raw + header_text.encode())
+    if (
+        told == computed.hexdigest()
+        and number == chain.count + 1
+        and previous == chain.last
+        and caller_digest == sha256(caller.encode()).hexdigest()
+        and at >= chain.at
+        and chain.broken is None
+        and (not chain.noted or chain.noted.get(number, told) == told)
+    ):
+        chain.count, chain.last, chain.at, chain.raw = number, told, at, computed.digest()
+        if number in chain.noted:
+            chain.vouched = number
+        return True
+    return chain.broken is not None
 
 
 def _follow(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> None:
@@ -80,14 +172,12 @@ def _follow(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> Non
         noted = chain.noted.get(row.number) if chain.noted else None
         if noted is not None and noted != row.hash:
             reason = "it or one before it was rewritten since the head was taken"
-        elif noted is not None:
-            chain.vouched = row.number
     if reason is not None:
         # A gap is named by the entry that is missing.
         number = row.number if isinstance(row.number, int) else chain.count + 1
         chain.broken = Break(str(row.writer), min(number, chain.count + 1), reason)
         return
-    chain.count, chain.last, chain.at = row.number, row.hash, row.at
+    chain.end(row.number, row.hash, row.at)
 
 
 def _defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
@@ -160,15 +250,16 @@ def _outcome(chains: dict[str, _Chain]) -> Verification:
     return Verification(entries, tuple(found), tuple(breaks), beyond)
 
 
-def _rows(connection: Connection) -> Iterator[tuple[Row[Any], list[tuple[Any, ...]]]]:
-    """All entries in order with the rows of their matches."""
+def _rows(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[Row[Any], list[tuple[Any, ...]]]]:
+    """The entries in order with the rows of their matches."""
     held = select(match_table.c.seq, *(match_table.c[name] for name in MATCH))
+    held = held.where(match_table.c.seq.in_(select(entry_table.c.seq).where(which)))
     streamed = connection.execution_options(yield_per=AT_ONCE)
     grouped = groupby(
         streamed.execute(held.order_by(match_table.c.seq, match_table.c.place)), key=lambda match: match.seq
     )
     seq, group = next(grouped, (None, iter(())))
-    for row in streamed.execute(ROWS.order_by(entry_table.c.seq)):
+    for row in streamed.execute(ROWS.where(which).order_by(entry_table.c.seq)):
         while seq is not None and seq < row.seq:
             # Of no entry, so no query finds it either.
             seq, group = next(grouped, (None, iter(())))
