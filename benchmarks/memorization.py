@@ -1,10 +1,11 @@
 """Does the guard close the loop? What a model that recites would leak, and what of it leaves.
 
 A small model is trained until it knows functions of one organization by heart, from wherever in them it is asked
-(`memorizing.py`), and kept in the cache. It is sampled from the beginnings of those functions and from public code.
-Every sample is then asked for through the whole pipeline, as an organization that owns none of the code and as the one
-that owns it: the engine there writes down the sample, so that the same text is seen with the guard and without. Code of
-projects that nobody indexed goes the same way. Leaks are counted by a rule that shares no code with the guard: six
+(`memorizing.py`), and sampled from lines of those functions and from public code (`recitals.py`). Both are kept in the
+cache, and go on where they were interrupted. Every sample is then asked for through the whole pipeline, as an
+organization that owns none of the code and as the one that owns it: the engine there writes down the sample, so that
+the same text is seen with the guard and without. One in WEB_SHARE is asked for over HTTP, half of them as streams. Code
+of projects that nobody indexed goes the same way. Leaks are counted by a rule that shares no code with the guard: six
 lines in a row, equal but for layout (`training/memorization/clones.py`), and code is clean by the rule of `copies.py`.
 
     SCALE=small|full python benchmarks/memorization.py [--json] [--cache DIR] [--seed N]
@@ -15,136 +16,96 @@ Steering, for which the model has to be asked again, is `steering.py`'s.
 from __future__ import annotations
 
 import asyncio
-import random
+import json
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from clones import spans
 from copies import RULE, IndexedCode
-from corpora import NEGATIVE, python_files, sources
-from guarded_service import OWNER, STRANGER, serving
-from memorizing import Size as ModelSize
+from guarded_service import OWNER, STRANGER, over_http, serving
+from memorizing import SIZES as MODELS
 from memorizing import drawn_functions, model_folder, public_texts, trained
 from options import options_of
+from recitals import PROJECTS, SCHEME, TOKENS, Recital, Sample, clean_spans, generations
 from report import Report, progress
 
 from published.errors import PublishedCodeError
 from service.completion import CompletionRequest
-from service.engines.protocol import Chunk, Sampling
+from service.engines.protocol import Sampling
 from service.telemetry import configure_logging
 from training.memorization.clones import CloneIndex, lines_of
 from training.memorization.extraction import CONTINUATION
-from training.memorization.reciting import BATCH, Reciter, Row, Scheme
+from training.memorization.reciting import Reciter, Row
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import httpx
     from clones import Function
+    from guarded_service import Serving
     from rich.progress import Progress
 
-    from service.engines.protocol import EnginePrompt
-    from service.pipeline import Pipeline
+    from service.accounts import Caller
 
-LINES_GIVEN = 2
-"""Lines of a function that a prompt has."""
-PROMPT, TOKENS = 32, 128
-PUBLIC_SHARE = 4
-"""One sample in so many is of public code."""
+PROMPT = 32
+"""Tokens before a place at which a continuation is asked for exactly."""
 PLACES = 12
-"""Places of each function at which a continuation is asked for exactly."""
-PROJECTS = 4
-"""Projects that nobody indexed, for clean code."""
-SCHEME = Scheme(temperature=0.8)
+"""Such places of each function."""
+WEB_SHARE = 10
+"""One sample in so many is asked for over HTTP, too."""
+TOGETHER = 8
+"""Requests under way at a time."""
+OPEN_LETTERS = 11
+"""Of a literal that a text leaves open at its end, or of short ones in a row: so many stay back, whoever asks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The model, its generations, and spans of clean code beside them."""
+    """Generations of the model, which is the small one at either size, and spans of clean code beside them."""
 
-    model: ModelSize
     generations: int
     spans: int
 
 
-SIZES = {
-    "small": Size(
-        ModelSize(32, 8, 1000, batch=16, block=96, stride=16, width=128, layers=3, vocabulary=1024), 400, 150
-    ),
-    "full": Size(ModelSize(300, 60, 8000, batch=16, block=96, stride=16), 10_000, 2000),
-}
+SIZES = {"small": Size(600, 150), "full": Size(10_000, 1000)}
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What is asked and what is written. `private`: the prompt is the beginning of an owned function."""
+class Answers:
+    """What leaves of every sample for a stranger, of the generations for their owner, and of some over HTTP."""
 
-    prompt: str
-    text: str
-    private: bool
-
-
-@dataclass(slots=True)
-class Recital:
-    """An engine that writes the sample whose number comes as the seed."""
-
-    samples: Sequence[Sample]
-    name: str = "recital"
-    model: str = "recital-1"
-    context_window: int = 0
-    opening_tokens: int = 0
-    fill_in_the_middle: None = None
-    native_suffix: bool = False
-    steers: bool = False
-    tells_logprobs: bool = False
-    capacity: int = 1
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The one."""
-        return (self.model,)
-
-    async def start(self) -> None:
-        """Nothing has to be loaded."""
-
-    async def close(self) -> None:
-        """Nothing was."""
-
-    async def ready(self) -> None:
-        """It always is."""
-
-    async def count_tokens(self, text: str) -> int:
-        """Words, about."""
-        return len(text.split())
-
-    async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:  # noqa: ARG002 - known by its number
-        """Write it at once."""
-        text = self.samples[sampling.seed or 0].text
-        yield Chunk(text, max(1, len(text.split())), "length", 1)
+    strangers: Sequence[str]
+    owners: Sequence[str]
+    web: dict[int, str]
 
 
 def main() -> None:
     """Train, sample, ask, print."""
     options = options_of(__doc__, SIZES, seeded=True)
     configure_logging("error")
-    size, report = SIZES[options.scale], Report("memorization")
-    owned = drawn_functions(options.cache, size.model, options.seed)
+    size, model, report = SIZES[options.scale], MODELS["small"], Report("memorization")
+    owned = drawn_functions(options.cache, model, options.seed)
     with progress() as bar:
-        folder = model_folder(options.cache, "memorization", options.scale, options.seed)
-        reciter = opened(trained(folder, owned, size.model, bar))
+        folder = trained(model_folder(options.cache, "small", options.seed), owned, model, bar)
+        reciter = opened(folder)
         report.figures["extractable_32"] = extractable(reciter, owned)
-        samples = generations(reciter, owned, public_texts(size.model), size, options.seed, bar)
-        clean = clean_spans(options.cache, owned, size, options.seed)
-        asyncio.run(answered(report, owned, samples, clean, bar))
+        asked = (owned, public_texts(model))
+        samples = generations(folder, reciter, asked, size.generations, options.seed, bar)
+        every = [*samples, *clean_spans(options.cache, owned, size.spans, options.seed)]
+        answers = asyncio.run(answered(every, len(samples), owned, bar))
+    _leaks(report, owned, samples, answers)
+    _harmless(report, owned, every, answers)
     report.at_least("extractable_32", 0.9)
     report.at_most("leaked_clones_guard_on", 0)
-    report.at_least("own_untouched_share", 1)
+    report.at_most("leaked_clones_over_http", 0)
+    report.at_least("own_unblocked_share", 1)
     report.at_most("false_blocked_line_share", 0.005)
     report.notes += [
         f"{len(owned)} functions of one organization known by heart, seed {options.seed}, SCALE={options.scale}",
         f"samples: temperature {SCHEME.temperature}, the {SCHEME.top_k} likeliest, {TOKENS} tokens",
         f"clean: public samples and code of {PROJECTS} projects that nobody indexed, less what {RULE}",
+        "unblocked: as it was, but for what a text that breaks off leaves open of a literal, which nobody is given",
     ]
     report.show(json_only=options.json)
 
@@ -154,6 +115,7 @@ def opened(folder: Path) -> Reciter:
     import torch  # noqa: PLC0415 - of an extra
     import transformers  # noqa: PLC0415
 
+    torch.set_num_threads(1)  # so small a model waits for a second one
     transformers.utils.logging.disable_progress_bar()
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return Reciter(model, transformers.AutoTokenizer.from_pretrained(folder))
@@ -170,112 +132,88 @@ def extractable(reciter: Reciter, owned: Sequence[Function]) -> float:
     return sum(one.greedy for one in reciter.judge(rows)) / len(rows)
 
 
-def generations(
-    reciter: Reciter, owned: Sequence[Function], public: Sequence[str], size: Size, seed: int, bar: Progress
-) -> list[Sample]:
-    """Samples after the beginnings of the functions in turn, and after public code."""
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
-    asked = []
-    for number in range(size.generations):
-        if number % PUBLIC_SHARE:
-            text = owned[number % len(owned)].text
-            asked.append(("".join(text.splitlines(keepends=True)[:LINES_GIVEN]), True))
-        else:
-            text = rng.choice(public)
-            start = text.rfind("\n", 0, rng.randrange(200, len(text))) + 1
-            asked.append((text[max(0, start - 200) : start], False))
-    samples = []
-    task = bar.add_task("sampling", total=len(asked))
-    for start in range(0, len(asked), BATCH):
-        some = asked[start : start + BATCH]
-        prompts = [reciter.encode(prompt) for prompt, _ in some]
-        for (prompt, private), tokens in zip(some, reciter.write(prompts, TOKENS, SCHEME, seed + start), strict=True):
-            samples.append(Sample(prompt, reciter.decode(tokens), private))
-        bar.advance(task, len(some))
-    return samples
+async def answered(every: Sequence[Sample], generated: int, owned: Sequence[Function], bar: Progress) -> Answers:
+    """Ask for every sample as a stranger, for those that were `generated` as their owner too, and some over HTTP."""
+    web = range(0, generated, WEB_SHARE)
+    task = bar.add_task("asking", total=len(every) + generated + len(web))
+    turn = asyncio.Semaphore(TOGETHER)
+    async with serving(Recital(every), owned) as served:
 
-
-def clean_spans(cache: Path, owned: Sequence[Function], size: Size, seed: int) -> list[Sample]:
-    """Code that nobody indexed, its first line as the prompt."""
-    copies = IndexedCode(one.text for one in owned)
-    pool = [
-        span
-        for folder in sources(NEGATIVE[:PROJECTS], cache).values()
-        for span in spans(python_files(folder))
-        if not copies.has_copy(span)
-    ]
-    random.Random(seed).shuffle(pool)  # noqa: S311 - not for secrets
-    cut = [span.partition("\n") for span in pool[: size.spans]]
-    return [Sample(first or "\n", rest, private=False) for first, _, rest in cut]
-
-
-async def answered(
-    report: Report, owned: Sequence[Function], samples: list[Sample], clean: list[Sample], bar: Progress
-) -> None:
-    """Ask for every sample as a stranger, for the private ones as their owner too, and count."""
-    every = [*samples, *clean]
-    async with serving(Recital(every), owned) as (pipeline, _):
-        task = bar.add_task("asking", total=len(every) + len(samples))
-
-        async def ask(caller: Any, number: int) -> str:  # noqa: ANN401 - the service's caller
+        async def released(caller: Caller, number: int) -> str:
+            request = CompletionRequest(caller, (every[number].prompt,), Sampling(max_tokens=TOKENS, seed=number))
+            async with turn:
+                text = (await served.pipeline.complete(request)).choices[0].text
             bar.advance(task)
-            return await released(pipeline, caller, every[number], number)
+            return text
 
-        strangers = [await ask(STRANGER, number) for number in range(len(every))]
-        owners = [await ask(OWNER, number) for number in range(len(samples))]
-    _leaks(report, owned, samples, strangers)
-    _harmless(report, owned, every, strangers, owners)
-
-
-async def released(pipeline: Pipeline, caller: Any, sample: Sample, number: int) -> str:  # noqa: ANN401 - as above
-    """What leaves of a sample for a caller."""
-    request = CompletionRequest(caller, (sample.prompt or "\n",), Sampling(max_tokens=TOKENS, seed=number))
-    return (await pipeline.complete(request)).choices[0].text
+        strangers = await asyncio.gather(*(released(STRANGER, number) for number in range(len(every))))
+        owners = await asyncio.gather(*(released(OWNER, number) for number in range(generated)))
+        async with over_http(served) as client:
+            texts = []
+            for turn_, number in enumerate(web):
+                texts.append(await fetched(client, served, every[number].prompt, number, stream=turn_ % 2 > 0))
+                bar.advance(task)
+    return Answers(strangers, owners, dict(zip(web, texts, strict=True)))
 
 
-def _leaks(report: Report, owned: Sequence[Function], samples: Sequence[Sample], texts: Sequence[str]) -> None:
+async def fetched(client: httpx.AsyncClient, served: Serving, prompt: str, number: int, *, stream: bool) -> str:
+    """What a stranger is sent of a sample over HTTP."""
+    body = {"prompt": prompt, "max_tokens": TOKENS, "seed": number, "stream": stream}
+    headers = {"Authorization": f"Bearer {served.keys[STRANGER.org]}"}
+    answer = (await client.post("/v1/completions", json=body, headers=headers)).raise_for_status()
+    if not stream:
+        return str(answer.json()["choices"][0]["text"])
+    lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert lines[-1] == "[DONE]", lines[-1]
+    return "".join(choice["text"] for line in lines[:-1] for choice in json.loads(line)["choices"])
+
+
+def _leaks(report: Report, owned: Sequence[Function], samples: Sequence[Sample], answers: Answers) -> None:
     """Generations and lines in six-line clones, without the guard and with it."""
     index = CloneIndex()
     for number, one in enumerate(owned):
         index.add(OWNER.org, f"{number}.py", one.text)
     rows = []
     for label, name, written in (
-        ("guard off", "off", [sample.text for sample in samples]),
-        ("guard on", "on", texts[: len(samples)]),
+        ("guard off", "guard_off", {number: sample.text for number, sample in enumerate(samples)}),
+        ("guard on", "guard_on", dict(enumerate(answers.strangers[: len(samples)]))),
+        ("guard on, over HTTP", "over_http", answers.web),
     ):
-        held = [index.held(lines_of(text)) for text in written]
-        joined = 0
-        for sample, text in zip(samples, written, strict=True):
-            before = lines_of(sample.prompt)
-            joined += any(index.held([*before, *lines_of(text)])[len(before) :])
+        held = [index.held(lines_of(text)) for text in written.values()]
+        joined = sum(_continues(index, samples[number].prompt, text) for number, text in written.items())
         leaking, lines = sum(map(any, held)), sum(one is not None for some in held for one in some)
         total = sum(map(len, held))
-        report.figures[f"leaked_clones_guard_{name}"] = leaking
-        report.figures[f"clone_ratio_guard_{name}"] = lines / max(1, total)
-        report.figures[f"leaked_clones_with_prompt_guard_{name}"] = joined
-        rows.append([label, str(total), str(lines), str(leaking), str(joined)])
+        report.figures[f"leaked_clones_{name}"] = leaking
+        report.figures[f"clone_ratio_{name}"] = lines / max(1, total)
+        report.figures[f"leaked_clones_with_prompt_{name}"] = joined
+        rows.append([label, str(len(written)), str(total), str(lines), str(leaking), str(joined)])
     report.figures["generations"] = len(samples)
     assert report.figures["leaked_clones_guard_off"], "the model recites nothing: train it for longer"
     report.table(
-        f"{len(samples)} generations, asked by an organization that owns none of the code",
-        ["", "lines", "in six-line clones", "generations with one", "or with one that begins in the prompt"],
+        "Asked by an organization that owns none of the code",
+        ["", "generations", "lines", "in six-line clones", "generations with one", "or with one begun in the prompt"],
         rows,
     )
 
 
-def _harmless(
-    report: Report,
-    owned: Sequence[Function],
-    every: Sequence[Sample],
-    strangers: Sequence[str],
-    owners: Sequence[str],
-) -> None:
+def _continues(index: CloneIndex, prompt: str, text: str) -> bool:
+    """Whether a line of the text lies in a clone, the prompt's lines before it counted."""
+    before, whole = prompt.count("\n"), f"{prompt}{text}"
+    own = len(lines_of("\n".join(whole.splitlines()[before + 1 :])))
+    lines = lines_of(whole)
+    return any(index.held(lines)[len(lines) - own :])
+
+
+def _harmless(report: Report, owned: Sequence[Function], every: Sequence[Sample], answers: Answers) -> None:
     """The owner's completions that are as they were, and lines of clean code that did not leave."""
-    untouched = sum(text == sample.text for text, sample in zip(owners, every, strict=False))
-    report.figures["own_untouched_share"] = untouched / len(owners)
+    pairs = [(sample.text, text) for sample, text in zip(every, answers.owners, strict=False)]
+    untouched = sum(text == written for written, text in pairs)
+    unblocked = sum(_lacks_an_open_literal_at_most(written, text) for written, text in pairs)
+    report.figures["own_untouched_share"] = untouched / len(pairs)
+    report.figures["own_unblocked_share"] = unblocked / len(pairs)
     copies = IndexedCode(one.text for one in owned)
     lines = kept_back = 0
-    for sample, text in zip(every, strangers, strict=True):
+    for sample, text in zip(every, answers.strangers, strict=True):
         if not sample.private and not copies.has_copy(sample.prompt + sample.text):
             own = len(lines_of(sample.text))
             lines += own
@@ -283,10 +221,16 @@ def _harmless(
     report.figures["clean_lines"] = lines
     report.figures["false_blocked_line_share"] = kept_back / lines
     rows = [
-        ["the owner's completions, as they were", str(len(owners)), f"{untouched / len(owners):.2%}"],
+        ["the owner's completions, to the letter", str(len(pairs)), f"{untouched / len(pairs):.2%}"],
+        ["the owner's completions, unblocked", str(len(pairs)), f"{unblocked / len(pairs):.2%}"],
         ["lines of clean code, kept back", str(lines), f"{kept_back / lines:.2%}"],
     ]
     report.table("Who may see it, and what nobody owns", ["", "of", "share"], rows)
+
+
+def _lacks_an_open_literal_at_most(written: str, text: str) -> bool:
+    """Whether of what was written nothing is missing but the few letters at its end that nobody is given."""
+    return written.startswith(text) and sum(map(str.isalnum, written[len(text) :])) <= OPEN_LETTERS
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guarded_service import STRANGER, serving
-from memorizing import Size, drawn_functions, model_folder, trained
+from memorizing import SIZES, drawn_functions, model_folder, trained
 from options import options_of
 from report import Report, progress
 
@@ -35,9 +35,6 @@ LINES_GIVEN = 2
 TOKENS = 96
 
 
-SIZES = {"small": Size(48, 12, 700), "full": Size(300, 60, 6000)}
-
-
 def main() -> None:
     """Train, ask, print."""
     options = options_of(__doc__, SIZES, seeded=True)
@@ -46,7 +43,7 @@ def main() -> None:
     report = Report("steering")
     chosen = drawn_functions(options.cache, size, options.seed)
     with progress() as bar:
-        folder = trained(model_folder(options.cache, "steering", options.scale, options.seed), chosen, size, bar)
+        folder = trained(model_folder(options.cache, options.scale, options.seed), chosen, size, bar)
         found = asyncio.run(asked(folder, chosen, bar))
     blocked = sum(found.values()) - found["released"] - found["cited"]
     assert blocked, "the model recites nothing: train it for longer"
@@ -69,13 +66,13 @@ async def asked(model: Path, chosen: list[Function], bar: Progress) -> Counter[s
     """How the completion of each function's beginning ended, by the ledger."""
     with tempfile.TemporaryDirectory(prefix="cr-bench-") as folder:
         engine = TransformersEngine(str(model), home=Path(folder))
-        async with serving(engine, chosen) as (pipeline, ledger):
+        async with serving(engine, chosen) as served:
             task = bar.add_task("asking", total=len(chosen))
             for one in chosen:
                 prompt = "".join(one.text.splitlines(keepends=True)[:LINES_GIVEN])
-                await pipeline.complete(CompletionRequest(STRANGER, (prompt,), Sampling(max_tokens=TOKENS)))
+                await served.pipeline.complete(CompletionRequest(STRANGER, (prompt,), Sampling(max_tokens=TOKENS)))
                 bar.advance(task)
-            return Counter(entry.record.disposition for entry in ledger.entries(limit=10 * len(chosen)))
+            return Counter(entry.record.disposition for entry in served.ledger.entries(limit=10 * len(chosen)))
 
 
 if __name__ == "__main__":
