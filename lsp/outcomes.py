@@ -92,9 +92,10 @@ class Outcomes:
 
     def changed(self, uri: str) -> None:
         """A document was edited: see what that says of the completion in it."""
-        offer, text = self._open.get(uri), self._text_of(uri)
-        if offer is None or text is None or offer.outcome not in {Outcome.SHOWN, Outcome.PARTLY_ACCEPTED}:
+        offer = self._open.get(uri)
+        if offer is None or offer.outcome not in {Outcome.SHOWN, Outcome.PARTLY_ACCEPTED}:
             return
+        text = self._text_of(uri) or ""
         if not (text.startswith(offer.before) and text.endswith(offer.behind)):
             offer.outcome = Outcome.REJECTED
             return

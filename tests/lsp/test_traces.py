@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TRACES = int(os.environ.get("CLEANROOM_TEST_TRACES", "60"))
 KEYS = 6
+LINE, FEW = 30, 6
+"""Characters of a line that is more than an idiom, and how many of those pass for a short copy."""
 URI = "file:///w/a.py"
 PRIVATE = PYTHON
 # Nobody's secret until the index learns it, in the middle of a trace.
@@ -121,9 +123,11 @@ class Typist:
             assert document.text.startswith(spot.before)
             assert (spot.before + answer.text).startswith(document.text)
             assert self.service.lets_out(spot.before, answer.text), (document.text, self.offered)
-        lines = {line.strip() for line in self.offered.splitlines() if line.strip()}
+        # And, whatever the guard thinks of them: only so many lines that are not there already.
+        here = {line.strip() for line in document.text.splitlines()}
+        lines = {line.strip() for line in self.offered.splitlines() if len(line) > LINE} - here
         for private in [PRIVATE, LATER] if self.known else [PRIVATE]:
-            assert len(lines & {line.strip() for line in private.splitlines() if len(line) > 30}) < 3
+            assert len(lines & {line.strip() for line in private.splitlines()}) < FEW, (document.text, self.offered)
 
 
 async def _traces(service: RecitingService, seed: int) -> tuple[int, int]:
