@@ -109,14 +109,15 @@ class _Walk:
         doubtful = littered(self._connection)
         others = _rows(self._connection, not_(PLAIN))
         row, matches = next(others, (None, []))
-        chains = self._chains
+        chains, other = self._chains, row.seq if row is not None else self._total + 1
         try:
             with plain_rows(self._connection) as plains:
                 for plain in plains:
                     seq = plain[0]
-                    while row is not None and row.seq < seq:
+                    while row is not None and other < seq:
                         self._see(row, matches)
                         row, matches = next(others, (None, []))
+                        other = row.seq if row is not None else self._total + 1
                     if seq in doubtful or not _sound(chains[plain[1]], plain):
                         self._again(seq)
                     if seq >= self._due:
