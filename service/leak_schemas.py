@@ -30,7 +30,7 @@ class LeakConditions(BaseModel):
     until: datetime | None = Field(None, description="Before this time.")
     org: Text | None = Field(None, description="The caller's organization.")
     owner: Text | None = Field(None, description="Whose code: an organization or corpus, or `license:NAME:SPDX`.")
-    kind: MatchKind | None = Field(None, description="How close one of the matches is.")
+    kind: MatchKind | None = Field(None, description="How close the closest match is.")
     license: Text | None = Field(None, description="SPDX expression of one of the matches.")
     severity: Severity | None = Field(None, description="How grave.")
     disposition: Disposition | None = Field(None, description="What was said of it; `open`: nothing yet.")

@@ -25,8 +25,8 @@ class LeakFilter:
     """Every condition holds; None is no condition.
 
     `since` (inclusive) and `until` (exclusive) are times with a zone, `org` the caller's slug, `owner` an organization
-    or corpus by its slug or as the ledger writes it (`org:acme`, `license:attrs:MIT`), `kind` and `license` those of
-    one of the matches, `key` the caller's key's id, `model` the name that clients see or the release.
+    or corpus by its slug or as the ledger writes it (`org:acme`, `license:attrs:MIT`), `kind` that of the closest
+    match, `license` that of one of them, `key` the caller's key's id, `model` the name that clients see or the release.
     """
 
     since: datetime | None = None
@@ -81,16 +81,15 @@ class LeakFilter:
             and self.model in {None, leak.model, leak.release}
             and self.severity in {None, leak.severity}
             and self.disposition in {None, leak.disposition}
+            and self.kind in {None, leak.kind}
             and self._matches(leak)
         )
 
     def _matches(self, leak: Leak) -> bool:
-        if self.owner is None and self.kind is None and self.license is None:
+        if self.owner is None and self.license is None:
             return True
         return any(
-            self.kind in {None, match.kind}
-            and self.license in {None, match.license}
-            and (self.owner is None or _is_of(match.owner, self.owner))
+            self.license in {None, match.license} and (self.owner is None or _is_of(match.owner, self.owner))
             for match in leak.matches
         )
 

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from guard.ledger_entry import CLOSENESS
+from guard.types import MatchKind
+
 
 class Role(StrEnum):
     """On which side of a leak a viewer stands."""
@@ -78,6 +81,11 @@ class Leak:
     entry: int | None = None
     hash: str | None = None
     index_version: int | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of the closest match; None without any."""
+        return max((match.kind for match in self.matches), key=lambda kind: CLOSENESS[MatchKind(kind)], default=None)
 
     def to_json(self) -> dict[str, Any]:
         """The leak as one JSON object."""

@@ -14,7 +14,7 @@ from guard.ledger_entry import SEVERITIES
 from guard.ledger_rows import read_entry
 from guard.ledger_schema import entry_table, match_table
 from guard.types import Action, OwnerKind
-from service.review.leak import Disposition
+from service.review.leak import Disposition, Severity
 from service.review.review_schema import standing_table
 
 if TYPE_CHECKING:
@@ -43,13 +43,11 @@ class LeakSource:
         """Up to `count` entries before the row `place`, the newest first, among them all that are meant."""
         with self._database.refusing("read"), self._database.reading() as connection:
             shared = _conditions(viewer, wanted)
-            if place is not None:
-                shared.append(_ENTRY.seq < place)
             shared += _period(connection, wanted, place)
             found: set[int] = set()
             for model in _models(wanted):
                 for side in _sides(viewer, wanted):
-                    query = _rows(side, [*shared, *model]).limit(count)
+                    query = _rows(side, [*shared, *model], place).limit(count)
                     found.update(connection.execute(query).scalars())
             newest = sorted(found, reverse=True)[:count]
             rows = connection.execute(select(entry_table).where(_ENTRY.seq.in_(newest))).all()
@@ -67,38 +65,60 @@ class LeakSource:
 Conditions = list["ColumnElement[bool]"]
 
 
-def _rows(side: tuple[Conditions, Conditions], shared: Conditions) -> Select[Any]:
+def _rows(side: tuple[Conditions, Conditions], shared: Conditions, place: int | None) -> Select[Any]:
     """The rows of one side, in the order of an index: of matches where they are named, else of entries."""
     of_match, of_entry = side
+    seq = _MATCH.seq if of_match else _ENTRY.seq
+    before: Conditions = [] if place is None else [seq < place]
     if not of_match:
-        return select(_ENTRY.seq).where(*of_entry, *shared).order_by(_ENTRY.seq.desc())
-    joined = select(_MATCH.seq).distinct().join(entry_table, _ENTRY.seq == _MATCH.seq)
-    return joined.where(*of_match, *of_entry, *shared).order_by(_MATCH.seq.desc())
+        return select(_ENTRY.seq).where(*of_entry, *shared, *before).order_by(_ENTRY.seq.desc())
+    # As a condition and not joined: which table is read first is not left to guesses.
+    entry = select(_ENTRY.seq).where(_ENTRY.seq == _MATCH.seq, *of_entry, *shared).correlate(match_table)
+    return select(_MATCH.seq).distinct().where(*of_match, *before, entry.exists()).order_by(_MATCH.seq.desc())
 
 
 def _sides(viewer: Viewer, wanted: LeakFilter) -> list[tuple[Conditions, Conditions]]:
-    """What is asked of matches and of entries, for each side on which the viewer may stand."""
-    of_match: Conditions = [] if wanted.license is None else [_MATCH.license == wanted.license]
-    if viewer.admin:
-        return [([*of_match, *owned], []) for owned in _owned(wanted)]
-    as_caller = [([*of_match, *owned], [_ENTRY.org == viewer.org]) for owned in _owned(wanted)]
-    as_owner: Conditions = [_MATCH.owner == viewer.owner, _MATCH.action == Action.BLOCK.value]
-    return [*as_caller, (as_owner, [])]
+    """What is asked of matches and of entries, for each side on which the viewer may stand and see what is meant."""
+    licensed: Conditions = [] if wanted.license is None else [_MATCH.license == wanted.license]
+    whole: Conditions = [] if viewer.admin else [_ENTRY.org == viewer.org]
+    if wanted.severity is not None:
+        whole.append(_ENTRY.severity == wanted.severity.value)
+    if wanted.kind is not None:
+        whole.append(_ENTRY.kind == wanted.kind)
+    sides = [([*licensed, *owned], whole) for owned in _owned(viewer, wanted)]
+    return sides if viewer.admin else [*sides, *_as_owner(viewer, wanted, licensed)]
 
 
-def _owned(wanted: LeakFilter) -> list[Conditions]:
-    """Whose code: one set of conditions for each way in which a name can be meant."""
+def _as_owner(viewer: Viewer, wanted: LeakFilter, licensed: Conditions) -> list[tuple[Conditions, Conditions]]:
+    """The same for an owner, who sees their own matches alone: of private code, and the caller only if they may."""
+    asks_caller = wanted.org is not None or wanted.key is not None
+    if (asks_caller and not viewer.knows_both) or wanted.owner not in {None, viewer.org, viewer.owner}:
+        return []
+    if wanted.severity is Severity.LOW:
+        return []
+    own: Conditions = [_MATCH.owner == viewer.owner, _MATCH.action == Action.BLOCK.value, *licensed]
+    if wanted.kind is not None:
+        own.append(_MATCH.kind == wanted.kind)
+    # Others' matches, which an owner does not see, can make the whole graver.
+    graver = SEVERITIES if wanted.severity is None else SEVERITIES[SEVERITIES.index(wanted.severity.value) :]
+    return [(own, [_ENTRY.severity.in_(graver)])]
+
+
+def _owned(viewer: Viewer, wanted: LeakFilter) -> list[Conditions]:
+    """Whose code: one set of conditions for each way in which a name can be meant, and none for one not to be known."""
     owner = wanted.owner
     if owner is None:
         return [[]]
+    organization = f"{OwnerKind.ORGANIZATION.value}:"
     if ":" in owner:
-        return [[_MATCH.owner == owner]]
+        hidden = owner.startswith(organization) and owner != viewer.owner and not viewer.knows_both
+        return [] if hidden else [[_MATCH.owner == owner]]
     corpora = f"{OwnerKind.LICENSED.value}:{owner}"
-    return [
-        [_MATCH.owner == f"{OwnerKind.ORGANIZATION.value}:{owner}"],
-        # The character after the colon ends what begins with it.
-        [_MATCH.owner >= f"{corpora}:", _MATCH.owner < f"{corpora};"],
-    ]
+    # The character after the colon ends what begins with it.
+    found: list[Conditions] = [[_MATCH.owner >= f"{corpora}:", _MATCH.owner < f"{corpora};"]]
+    if viewer.knows_both or owner == viewer.org:
+        found.append([_MATCH.owner == f"{organization}{owner}"])
+    return found
 
 
 def _models(wanted: LeakFilter) -> list[Conditions]:
@@ -114,13 +134,6 @@ def _conditions(viewer: Viewer, wanted: LeakFilter) -> Conditions:
         found.append(_ENTRY.org == wanted.org)
     if wanted.key is not None:
         found.append(_ENTRY.key_id == wanted.key)
-    if wanted.severity is not None:
-        # An owner sees a part of the matches: the whole can be graver.
-        graver = SEVERITIES[SEVERITIES.index(wanted.severity.value) :]
-        found.append(_ENTRY.severity == wanted.severity.value if viewer.admin else _ENTRY.severity.in_(graver))
-    if wanted.kind is not None:
-        of_kind = select(_MATCH.seq).where(_MATCH.seq == _ENTRY.seq, _MATCH.kind == wanted.kind)
-        found.append(of_kind.correlate(entry_table).exists())
     if wanted.disposition is not None:
         judged = select(_STANDING.seq).where(_STANDING.party == viewer.party)
         if wanted.disposition is Disposition.OPEN:
