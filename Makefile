@@ -101,7 +101,7 @@ bench-memorization: $(TRAINING_STAMP)  ## Needs the extra training, and trains a
 	mkdir -p .bench
 	SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/memorization.py | tee .bench/memorization.out
 
-reproduce: $(TRAINING_STAMP)  ## Memorization by regime, beside the paper's: about 20 minutes on two idle cores.
+reproduce: $(TRAINING_STAMP)  ## Memorization by regime, beside the published figures; goes on where it was interrupted.
 	mkdir -p .bench
 	OMP_NUM_THREADS=1 SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/reproduce.py | tee .bench/reproduce.out
 

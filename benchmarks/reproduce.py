@@ -6,7 +6,7 @@ lowest that centralized training, FedAvg and FedYogi all come to. Each training 
 was interrupted goes on. The tables go to standard output and to reproduction.md, those of the single models with
 plots to report.html.
 
-    SCALE=small|full python benchmarks/reproduce.py [--json] [--cache DIR] [--seeds 1,2,3] [--workers N]
+    SCALE=small|full python benchmarks/reproduce.py [--json] [--cache DIR] [--seeds 1,2,3] [--workers N] [--so-far]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from options import options_of
 from organizations import Amounts, corpora
 from report import Report, progress
 from reproduction_tables import Outcome, answer, result_of, write
-from trial import Measuring, Trial, all_made, interruptible
+from trial import RESULT, Measuring, Trial, all_made, interruptible
 
 if TYPE_CHECKING:
     import argparse
@@ -89,8 +90,12 @@ def main() -> None:
     seeds = size.seeds if options.seeds is None else tuple(int(seed) for seed in options.seeds.split(","))
     folder = options.cache / f"reproduce-{options.scale}"
     folder.mkdir(parents=True, exist_ok=True)
-    with progress() as bar:
-        outcomes = made_again(folder, corpora(options.cache, folder, size.amounts), size, seeds, options.workers, bar)
+    if options.so_far:
+        outcomes = finished(folder, size, seeds)
+    else:
+        with progress() as bar:
+            built = corpora(options.cache, folder, size.amounts)
+            outcomes = made_again(folder, built, size, seeds, options.workers, bar)
     report = Report("reproduce")
     answer(report, outcomes)
     report.notes += [f"SCALE={options.scale}, seeds {', '.join(map(str, seeds))}; {write(report, outcomes, folder)}"]
@@ -99,6 +104,7 @@ def main() -> None:
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", help="seeds with commas between them (default: those of the scale)")
+    parser.add_argument("--so-far", action="store_true", help="train nothing, and tell of what is finished")
     workers = min(2, os.cpu_count() or 1)
     parser.add_argument("--workers", type=int, default=workers, help="trainings at once (default: %(default)s)")
 
@@ -128,6 +134,15 @@ def made_again(
                 outcomes += [Outcome.of(arm, seed, trials[arm.name].folder) for arm in some]
                 target = target or lowest_common({name: trial.folder for name, trial in trials.items()})
     return outcomes
+
+
+def finished(folder: Path, size: Size, seeds: Sequence[int]) -> list[Outcome]:
+    """The outcomes of the trials that are kept."""
+    places = [(arm, seed, folder / "runs" / f"{arm.name}-{seed}") for seed in seeds for arm in arms(size.training)]
+    found = [Outcome.of(arm, seed, place) for arm, seed, place in places if (place / RESULT).is_file()]
+    if not found:
+        sys.exit(f"nothing is finished in {folder}: leave --so-far out")
+    return found
 
 
 def lowest_common(runs: Mapping[str, Path]) -> float:

@@ -88,6 +88,8 @@ def answer(report: Report, outcomes: Sequence[Outcome]) -> None:
                 report.figures[f"{key}_{name}"] = measure["value"]
     for name in ("fedavg", "fedyogi"):
         ratio = quality(outcomes, f"{name}-loss", "centralized-loss")
+        if ratio is None:
+            continue
         report.figures[f"{name}_quality_of_centralized"] = ratio["value"]
         report.at_least(f"{name}_quality_of_centralized", QUALITY_BAR)
     report.figures["cpu_seconds"] = sum(
@@ -96,22 +98,23 @@ def answer(report: Report, outcomes: Sequence[Outcome]) -> None:
     report.notes.append("in brackets 95 % limits over seeds (Student's t); a dash where nothing was there to measure")
 
 
-def quality(outcomes: Sequence[Outcome], one: str, other: str) -> Measure:
-    """Next-token accuracy on test files of one arm over another's, seed by seed."""
+def quality(outcomes: Sequence[Outcome], one: str, other: str) -> Measure | None:
+    """Next-token accuracy on test files of one arm over another's, seed by seed; None where no seed has both."""
     by_seed = {(some.arm.name, some.seed): some.result["measures"]["next_token_accuracy"]["value"] for some in outcomes}
-    ratios = [by_seed[one, seed] / by_seed[other, seed] for name, seed in by_seed if name == one]
-    measure = across([{"value": ratio, "low": ratio, "high": math.inf, "n": 1} for ratio in ratios])
-    assert measure is not None, "nothing was trained"
-    return measure
+    ratios = [
+        by_seed[one, seed] / by_seed[other, seed] for name, seed in by_seed if name == one and (other, seed) in by_seed
+    ]
+    return across([{"value": ratio, "low": ratio, "high": math.inf, "n": 1} for ratio in ratios])
 
 
 Table = tuple[str, list[str], list[list[str]]]
 
 
 def tables(outcomes: Sequence[Outcome]) -> list[Table]:
-    """All tables: a title, columns, rows."""
+    """All tables that have something to tell: a title, columns, rows."""
+    budgets = [budget for budget in (PASSES, LOSS) if any(arm.budget == budget for arm in _arms(outcomes))]
     return [
-        *(_regimes(outcomes, budget) for budget in (PASSES, LOSS)),
+        *(_regimes(outcomes, budget) for budget in budgets),
         _scopes(outcomes, "by_class", "Extractable after 32 tokens, by class of code"),
         _scopes(outcomes, "by_org", "Extractable after 32 tokens, by organization"),
         _beside(outcomes),
@@ -151,7 +154,7 @@ def _scopes(outcomes: Sequence[Outcome], group: str, title: str) -> Table:
             _row(outcomes, arm, lambda one, name=name: one[group].get(name, {}).get("extractable_32"), "extractable_32")
             for name in names
         ]
-        rows.append([f"{arm.regime}, {arm.budget}", *cells])
+        rows.append([arm.regime if arm.times > 1 else f"{arm.regime}, {arm.budget}", *cells])
     return title, ["regime", *names], rows
 
 
@@ -161,12 +164,13 @@ def _beside(outcomes: Sequence[Outcome]) -> Table:
     for regime, percent in PAPER.items():
         cells = []
         for budget in (PASSES, LOSS):
-            arm = next(arm for arm in _arms(outcomes) if (arm.regime, arm.budget) == (regime, budget))
-            cells.append(_row(outcomes, arm, _last if regime == "incremental" else _all, "clone_ratio"))
+            arm = next((arm for arm in _arms(outcomes) if (arm.regime, arm.budget) == (regime, budget)), None)
+            take = _last if regime == "incremental" else _all
+            cells.append("-" if arm is None else _row(outcomes, arm, take, "clone_ratio"))
         label = "incremental, last organization" if regime == "incremental" else regime
         rows.append([label, f"{percent:.3f} %", *cells])
-    longer = next(arm for arm in _arms(outcomes) if arm.times > 1 and arm.budget == PASSES)
-    rows.append([longer.regime, "-", _row(outcomes, longer, _all, "clone_ratio"), "-"])
+    longer = [arm for arm in _arms(outcomes) if arm.times > 1]
+    rows += [[arm.regime, "-", _row(outcomes, arm, _all, "clone_ratio"), "-"] for arm in longer]
     columns = ["generated lines in clones", "the paper", f"here, {PASSES}", f"here, {LOSS}"]
     return "Beside the paper", columns, rows
 

@@ -16,7 +16,7 @@ from arms import LOSS, PASSES, Training, arms, plan_text
 from beginner import Size as BaseSize
 from organizations import Amounts, build_corpora
 from report import Report, progress
-from reproduce import Size, made_again
+from reproduce import Size, finished, made_again
 from reproduction_tables import PAPER, across, answer, tables, write
 from trial import RESULT, Measuring, Trial, all_made
 
@@ -124,6 +124,14 @@ def test_the_whole_of_it_at_a_tiny_size_and_again_from_what_is_kept(built: dict[
     assert [one.result["measures"] for one in again] == [one.result["measures"] for one in outcomes]
     same = [path for path, at in written.items() if path.stat().st_mtime_ns == at]
     assert len(same) == len(outcomes) - 1
+    # Of what is finished is told before all of it is.
+    next(path for path in written if "fedyogi-loss" in str(path)).unlink()
+    some = finished(tmp_path, TINY, (1, 2))
+    assert len(some) == len(outcomes) - 1
+    early = Report("reproduce")
+    answer(early, some)
+    assert [bar.name for bar in early.bars] == ["fedavg_quality_of_centralized"]
+    assert all(len(row) == len(columns) for _, columns, rows in tables(some[:1]) for row in rows)
 
 
 def test_a_trial_that_fails_ends_the_others(built: dict[str, Path], tmp_path: Path) -> None:
