@@ -22,7 +22,7 @@ FUZZED := lexer growth digest wire buckets background
 KERNELS := tokens lexing folding literals hits buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve demo-model test test-vllm test-training test-clients check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve demo-model test test-vllm test-training test-clients test-editors vsix check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
@@ -42,6 +42,17 @@ test-training: $(TRAINING_STAMP)  ## Run the tests that train, measure and feder
 
 test-clients: $(CLIENTS_STAMP)  ## Drive the service with litellm, llm and mistralai.
 	$(CLIENTS_VENV)/bin/python -m pytest -q tests/service/clients
+
+# Neovim, VS Code (code-server) and what drives them are fetched into .editors at the first time.
+test-editors: $(STAMP) vsix  ## Drive real editors: VS Code and Neovim.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[editors]'
+	PYTHON=$(BIN)/python tests/editors/install .editors
+	CLEANROOM_TEST_EDITORS=$(CURDIR)/.editors $(BIN)/python -m pytest -q -m editors tests/editors
+
+vsix:  ## Package the extension for VS Code: lsp/editors/vscode/cleanroom.vsix
+	cp LICENSE lsp/editors/vscode/LICENSE
+	cd lsp/editors/vscode && npm ci --ignore-scripts --no-audit --no-fund --silent && \
+	  npm run --silent check && npm run --silent build && npm run --silent package
 
 check: $(STAMP)  ## Lint, types, import layers.
 	$(BIN)/ruff check .
@@ -149,4 +160,4 @@ $(CLIENTS_STAMP): pyproject.toml
 	touch $(CLIENTS_STAMP)
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(TRAINING_VENV) $(CLIENTS_VENV) .bench .fuzz mutants .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(TRAINING_VENV) $(CLIENTS_VENV) .editors .bench .fuzz mutants .coverage .mypy_cache .ruff_cache .pytest_cache
