@@ -112,9 +112,10 @@ class Alignment:
         queries, diagonals, agreeing = (column[low:high] for column in self._seeds)
         for start, end, diagonal in mine.tolist():
             covered[start:end] = True
-            inside = agreeing & (diagonals == diagonal) & (queries >= start) & (queries < end)
+            # A run of which an earlier chain has a part begins, or ends, within a seed.
+            inside = agreeing & (diagonals == diagonal) & (queries > start - K) & (queries < end)
             for at in queries[inside].tolist():
-                exact[at : at + K] = True
+                exact[max(at, start) : min(at + K, end)] = True
         return Chain(
             document=int(self.documents[row]),
             bits=bits,

@@ -71,7 +71,7 @@ def draw_chains(
                 written += 1
             found += 1
             drawn += 1
-            table, weights = _outside(table, weights, table[path[0], START], table[path[-1], END])
+            table, weights = _outside(table, weights, totals, table[path[0], START], table[path[-1], END])
     return found
 
 
@@ -183,11 +183,28 @@ def _price(one: Column, two: Column) -> float:
 
 
 @part
-def _outside(table: Column, weights: Bits, start: int, end: int) -> tuple[Column, Bits]:
-    """The runs that lie outside a span of the query; those behind it can follow none of those before it."""
-    table[:, SIDE] += table[:, START] >= end
-    kept = (table[:, END] <= start) | (table[:, START] >= end)
-    return table[kept], weights[kept]
+def _outside(table: Column, weights: Bits, totals: tuple[Bits, Bits], start: int, end: int) -> tuple[Column, Bits]:
+    """What of the runs lies outside a span of the query; what lies behind it can follow nothing before it.
+
+    Of a run over the whole span that is what lies behind.
+    """
+    kept = np.ones(len(table), dtype=np.bool_)
+    for i in range(len(table)):
+        if table[i, END] > end:
+            if table[i, START] < end:
+                weights[i, ALL] = _beyond(table[i], weights[i], end, totals)
+                weights[i, AGREED] -= min(weights[i, AGREED], totals[1][end] - totals[1][table[i, START]])
+                table[i, START] = end
+            table[i, SIDE] += 1
+        elif table[i, END] > start:
+            kept[i] = table[i, START] < start
+            cut = min(weights[i, AGREED], totals[1][table[i, END]] - totals[1][start])
+            weights[i, AGREED] -= cut
+            weights[i, ALL] -= cut + totals[0][table[i, END]] - totals[0][start]
+            table[i, END] = start
+    order = np.flatnonzero(kept)
+    order = order[np.argsort(table[order, START] * DIAGONALS + table[order, DIAGONAL], kind="mergesort")]
+    return table[order], weights[order]
 
 
 @kernel

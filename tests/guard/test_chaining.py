@@ -116,9 +116,19 @@ def reference(found: list[Seed], bits: Bits, literal: Bits, floor: float) -> lis
             break
         chains.append(Drawn(score, [(run.start, run.end, run.diagonal) for run in path]))
         sides.remove(side)
-        sides.append([run for run in side if run.end <= path[0].start])
-        sides.append([run for run in side if run.start >= path[-1].end])
+        first, last = path[0].start, path[-1].end
+        before = [run for run in side if run.end <= last and run.start < first]
+        behind = [run for run in side if run.end > last]
+        sides.append(sorted(part(run, run.start, min(run.end, first), bits, literal) for run in before))
+        sides.append(sorted(part(run, max(run.start, last), run.end, bits, literal) for run in behind))
     return chains
+
+
+def part(run: Run, start: int, end: int, bits: Bits, literal: Bits) -> Run:
+    """The run from `start` to `end`; of what agrees, what lies outside may be all that it can be."""
+    cut = [*range(run.start, start), *range(end, run.end)]
+    agreed = min(run.agreed, float(literal[cut].sum()))
+    return Run(start, end, run.diagonal, run.bits - agreed - float(bits[cut].sum()), run.agreed - agreed)
 
 
 def worths(seed: int) -> tuple[Bits, Bits]:
@@ -152,6 +162,16 @@ def test_chains_are_the_best_there_are(found: list[Seed], seed: int, floor: floa
     chains, expected = drawn(found, bits, literal, floor), reference(found, bits, literal, floor)
     assert [chain.runs for chain in chains] == [chain.runs for chain in expected]
     assert [chain.bits for chain in chains] == pytest.approx([chain.bits for chain in expected])
+
+
+def test_a_run_goes_on_where_a_chain_that_has_its_beginning_ends() -> None:
+    bits, literal = np.ones(LENGTH), np.zeros(LENGTH)
+    first = [Seed(at, 5, agrees=True) for at in range(0, 40, K)]
+    # Another copy of the same document, whose first tokens are taken for the end of the one before.
+    second = [Seed(at, 90, agrees=True) for at in range(36, 66, K)]
+    chains = drawn([*first, *second], bits, literal, 12.0)
+    assert [chain.runs for chain in chains] == [[(0, 45, 5)], [(45, 72, 90)]]
+    assert [chain.bits for chain in chains] == [45.0, 27.0]
 
 
 @settings(max_examples=150)

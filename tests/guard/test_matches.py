@@ -126,3 +126,15 @@ def test_of_many_matches_the_strongest_and_the_earliest_are_named(matches: list[
         strongest_leak = max(strength(match) for match in leaks if match.owner == owner)
         assert max(strength(match) for match in named if match.owner == owner) == strongest_leak
     assert len(rest) <= 1 + len(OwnerKind) + len({match.owner for match in leaks})
+
+
+def test_what_a_prompt_holds_twice_does_not_hide_what_comes_behind(embedded_store: Store, home: Path) -> None:
+    """The prompt ends in a piece of the file that has the shape of the line before the piece that is drawn again."""
+    indexed = Indexed(embedded_store, home)
+    indexed.add(ACME, "ledger.py", PYTHON)
+    place = PYTHON.index("self.accounts = {")
+    (shape,) = (line for line in PYTHON.splitlines(keepends=True) if line.lstrip().startswith("def settle("))
+    prompt = PYTHON[: place + 380] + "\n        return True\n\n" + shape
+    for start in range(place - 40, place + 1, 4):
+        decision = indexed.check(PYTHON[start : start + 400], prefix=prompt, language="python")
+        assert decision.action is Action.BLOCK
