@@ -60,8 +60,7 @@ class Chain:
 
     def wrote(self) -> None:
         """The rows of the last `link` are in the database."""
-        if self._tried is not None:
-            self.tip, self._tried = self._tried, None
+        self.tip, self._tried = self._tried or self.tip, None
 
     @property
     def unsure(self) -> bool:

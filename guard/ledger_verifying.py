@@ -237,13 +237,14 @@ def _old_defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) ->
 
 def _outcome(chains: dict[str, _Chain]) -> Verification:
     breaks, found, beyond = [], [], 0
-    for writer, chain in sorted(chains.items()):
+    # Whoever tampers may have named a writer by bytes.
+    for writer, chain in sorted(chains.items(), key=lambda item: str(item[0])):
         unseen = max((number for number in chain.noted if number > chain.count), default=None)
         if chain.broken is not None:
             breaks.append(chain.broken)
         elif unseen is not None:
             reason = f"the chain ends before entry {unseen}, which a head knows"
-            breaks.append(Break(writer, chain.count + 1, reason))
+            breaks.append(Break(str(writer), chain.count + 1, reason))
         if chain.count:
             found.append(Head(writer, chain.count, chain.last))
         beyond += chain.count - chain.vouched

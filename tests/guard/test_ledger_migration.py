@@ -99,11 +99,13 @@ def test_what_a_review_filters_by_is_filled(old: str) -> None:
     [
         "UPDATE ledger SET body = '{}' WHERE seq = 4",
         "UPDATE ledger SET body = '[[[' WHERE seq = 4",
+        "UPDATE ledger SET body = '{\"schema\": 7}' WHERE seq = 4",
         "UPDATE ledger SET org = 'evil' WHERE seq = 4",
         "UPDATE ledger SET hash = previous WHERE seq = 4",
     ],
 )
-def test_what_was_tampered_with_stays_so(old: str, change: str) -> None:
+def test_what_was_tampered_with_stays_so(old: str, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.ledger_old.PAGE", 1)
     engine = create_engine(old)
     with engine.begin() as connection:
         connection.execute(text(change))
@@ -141,6 +143,17 @@ def test_a_long_ledger_is_migrated_in_pages(old: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr("guard.ledger_old.PAGE", 2)
     with Ledger(old) as ledger:
         assert ledger.verify().entries == LENGTH
+
+
+def test_an_old_entry_is_redacted_whole_and_only_by_a_word_of_the_ledger(old: str) -> None:
+    with Ledger(old) as ledger:
+        ledger.redact(["decision-2"], ["caller"], "policy")
+        assert ledger.verify().ok
+        with ledger._database.writing() as connection:
+            connection.execute(text("UPDATE ledger_entries SET body = NULL WHERE seq = 5"))
+            connection.execute(text("DELETE FROM ledger_matches WHERE seq = 5"))
+        (broken,) = ledger.verify().breaks
+        assert (broken.number, broken.reason[:11]) == (5, "its content")
 
 
 OPENER = "import sys; from guard.ledger import Ledger; print(Ledger(sys.argv[1]).verify().entries)"

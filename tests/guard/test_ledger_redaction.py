@@ -111,3 +111,27 @@ def test_retention_takes_out_what_is_older_and_can_go_on(ledger: Ledger, monkeyp
     with ledger._database.writing() as connection:
         connection.execute(text(CALLER.replace("= 2", "= 5")))
     assert [broken.number for broken in ledger.verify().breaks] == [5]
+
+
+def test_retention_of_one_part_leaves_the_other(ledger: Ledger) -> None:
+    before = written_now()
+    ledger.append(record(5))
+    assert ledger.retain(before, ["block"], ["content"])[1] == 3
+    assert {entry.place.redacted for entry in ledger.entries()} == {(), ("content",)}
+    assert ledger.verify().ok
+
+
+def test_a_redaction_that_cannot_be_read_allows_nothing(ledger: Ledger) -> None:
+    ledger.redact(["decision-2"], ["content"], "policy")
+    with ledger._database.writing() as connection:
+        connection.execute(text("UPDATE ledger_entries SET content = '[' WHERE event IS NOT NULL"))
+    (broken,) = ledger.verify().breaks
+    assert (broken.number, broken.reason[:14]) == (2, "what was found")
+
+
+def test_no_rule_takes_out_who_redacted(ledger: Ledger) -> None:
+    ledger.retain(written_now(), ["block", "allow"], ["caller"])
+    with ledger._database.writing() as connection:
+        connection.execute(text(CALLER.replace("number = 2", "event IS NOT NULL")))
+    (broken,) = ledger.verify().breaks
+    assert (broken.number, broken.reason[:9]) == (5, "who asked")

@@ -118,8 +118,18 @@ def test_an_edited_entry_is_named(
     with closing(sqlite3.connect(tampered.path)) as connection:
         query = f"SELECT count(*) FROM ledger_entries WHERE decision_id = ? AND {column} IS ?"  # noqa: S608
         same = connection.execute(query, (before["decision_id"], before[column])).fetchone()[0]
+        number = connection.execute("SELECT number FROM ledger_entries WHERE seq = ?", (before["seq"],)).fetchone()[0]
     unchanged = column != "decision_id" and same
-    assert tampered.broken() == (None if unchanged else seq)
+    # One with a number of before the first is named by that.
+    named = min(seq, number) if isinstance(number, int) else seq
+    assert tampered.broken() == (None if unchanged else named)
+
+
+def test_a_writer_that_is_no_text_is_named(original: Path) -> None:
+    tampered = Tampered(original)
+    tampered.run(("UPDATE ledger_entries SET writer = ? WHERE number = 2", (b"evil",)))
+    with Ledger(f"sqlite:///{tampered.path}") as ledger:
+        assert {broken.writer for broken in ledger.verify([tampered.head]).breaks} == {"b'evil'", tampered.head.writer}
 
 
 @tampering
