@@ -54,7 +54,7 @@ def test_broken_database_is_not_ready(services: Services, running: Callable[[Ser
     with running(services) as url:
         connection = sqlite3.connect(tmp_path / "cleanroom.db")
         connection.execute("PRAGMA foreign_keys = OFF")
-        for table in ("api_keys", "organizations", "ledger"):
+        for table in ("api_keys", "organizations", "ledger_matches", "ledger_entries"):
             connection.execute(f"DROP TABLE {table}")
         connection.close()
         parts = httpx.get(f"{url}/readyz").json()["parts"]
