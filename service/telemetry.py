@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 ExceptionInfo = tuple[type[BaseException], BaseException, "TracebackType | None"]
 
 # Their records at these levels repeat what the service logs itself, or name the URLs of every request.
-QUIETED = {"uvicorn.access": logging.CRITICAL, "httpx": logging.WARNING, "httpcore": logging.WARNING}
+QUIETED = {
+    "alembic": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "httpx": logging.WARNING,
+    "uvicorn.access": logging.CRITICAL,
+}
 
 
 def configure_logging(

@@ -145,6 +145,10 @@ What the guard says of files, as if a model had written them for {CALLER}:
 Every decision, and the model that wrote what was decided on:
 
   {command} ledger list
+
+The same for those who look, at {base.removesuffix("/v1")}/console; sign in with the key that this shows:
+
+  {command} key create --org {other.slug} --scope review
 """,
         markup=False,
     )
