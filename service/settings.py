@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from service.console_settings import ConsoleSettings
+from service.engine_settings import EngineSettings, Seconds
 from service.errors import SetupError
 from service.ledger_settings import LedgerSettings
 from service.review_settings import ReviewSettings
@@ -26,10 +27,8 @@ PREFIX = "CLEANROOM_"
 CONFIG_VARIABLE = "CLEANROOM_CONFIG"
 CONFIG_FILE = "cleanroom.toml"
 
-Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
-
-class Settings(ReviewSettings, LedgerSettings, ConsoleSettings):
+class Settings(EngineSettings, ReviewSettings, LedgerSettings, ConsoleSettings):
     """One value a setting; a variable wins over the file, the file over the default."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
@@ -86,69 +85,6 @@ class Settings(ReviewSettings, LedgerSettings, ConsoleSettings):
         pattern=r"^https?://",
         description="OpenTelemetry collector that traces are sent to, by OTLP over HTTP, such as "
         "`http://127.0.0.1:4318` (extra `otel`). Unset: no traces.",
-    )
-
-    engine: Literal["llamacpp", "transformers", "vllm", "openai"] = Field(
-        "llamacpp",
-        description="Where generations come from: `llamacpp`, `transformers`, `vllm` or `openai` (another server over "
-        "HTTP).",
-    )
-    model: str | None = Field(
-        None,
-        min_length=1,
-        description="Model: a path, a hub name, a name on the server, or "
-        "`release:NAME`, a signed release (docs/releases.md). Unset: the packaged one.",
-    )
-    release_keys: str | None = Field(
-        None,
-        description="Public keys whose releases are served (`release:NAME` as `model`), with commas between. Unset: "
-        "the file `release-keys` under `home`, one a line; without it, nobody's.",
-    )
-    release_base: str | None = Field(
-        None,
-        min_length=1,
-        description="Where the base of a released adapter is, a folder or a hub name (for `llamacpp` a GGUF file); its "
-        "weights must be those that the release names. Unset: where the release says.",
-    )
-    unsafe_unsigned_releases: bool = Field(
-        default=False,
-        description="Serve releases that no trusted key has signed. Whoever can write `home` then "
-        "chooses the model, and a leak is traced to nobody.",
-    )
-    engine_url: str | None = Field(
-        None,
-        repr=False,
-        description="Base URL of the OpenAI-compatible server that the engine `openai` asks. For `vllm` one or "
-        "several, with commas between; unset, Cleanroom runs `vllm serve` itself.",
-    )
-    engine_api_key: SecretStr | None = Field(None, description="Key that the engine sends to the servers at that URL.")
-    engine_start_timeout: Seconds = Field(600.0, description="Seconds that a server of the engine `vllm` may load.")
-    engine_seeds: bool | None = Field(
-        None,
-        description="Whether the engine `vllm` passes seeds on; builds for CPUs die of them. Unset: unless Cleanroom "
-        "runs such a build.",
-    )
-    engine_threads: int | None = Field(
-        None, ge=1, le=1024, description="Threads that an embedded engine computes on. Unset: one a physical core."
-    )
-    context: int | None = Field(
-        None, ge=64, description="Window of an embedded engine or of `vllm`, in tokens. Unset: what suits the model."
-    )
-    vllm_command: Path | None = Field(
-        None, description="Executable `vllm` to run. Unset: the one beside Cleanroom's Python, else on the PATH."
-    )
-    vllm_arguments: str | None = Field(
-        None, description="More arguments for `vllm serve`, as in a shell, such as `--tensor-parallel-size 2`."
-    )
-    adapters: dict[str, str] = Field(
-        {}, description="LoRA adapters for `vllm serve`: folder or hub name by model name. As a variable: JSON."
-    )
-
-    fill_in_the_middle: str | None = Field(
-        None,
-        description="How the model takes a suffix: a family such as `qwen2.5-coder` (docs/models.md), `none`, or, for "
-        "the engine `openai`, `native` (the server does it). Unset: found from the model's vocabulary, or "
-        "`none` for `openai`.",
     )
 
     check_timeout: Seconds = Field(
