@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from guard.errors import LedgerError
 from guard.ledger_chain import Chain
+from guard.ledger_chains import exported_lines, head_of, heads_in
 from guard.ledger_database import PATIENCE_SECONDS, Database
 from guard.ledger_entry import (
     GENESIS,
@@ -36,7 +37,7 @@ from guard.ledger_heads import Heads
 from guard.ledger_redaction import REDACTION, RETENTION, expired, found, require_parts, take_out
 from guard.ledger_rows import read_entry, read_event
 from guard.ledger_schema import entry_table, match_table
-from guard.ledger_verifying import exported_lines, head_of, heads_in, verified
+from guard.ledger_verifying import verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Recomputes all chains of a ledger, in one pass over its rows, and exports them. Changes nothing.
+"""Recomputes all chains of a ledger, in one pass over its rows. Changes nothing.
 
 What queries see is either in an entry's hash or compared with what is: nothing that a review shows can be changed
 unseen. Where several chains are broken each is named, with its first broken entry.
@@ -13,10 +13,11 @@ from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, not_, select, true
+from sqlalchemy import func, not_, select, true
 
+from guard.ledger_chains import AT_ONCE, ROWS
 from guard.ledger_entry import GENESIS, Break, Head, Verification
-from guard.ledger_form import HEADER, SCHEMA, caller_part, chained_hash, digest, header, match_rows, spell
+from guard.ledger_form import HEADER, SCHEMA, caller_part, chained_hash, digest, header, match_rows
 from guard.ledger_old import old_columns, old_hash
 from guard.ledger_plain import PLAIN, littered, plain_rows
 from guard.ledger_redaction import Allowed
@@ -26,15 +27,10 @@ from guard.ledger_schema import entry_table, match_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from guard.ledger_database import Database
 
-AT_ONCE = 2000
-# The header's first, in its order.
-ROWS: Select[Any] = select(
-    *(entry_table.c[name] for name in HEADER), *(column for column in entry_table.c if column.name not in HEADER)
-)
 TAKEN_OUT = "{} was taken out, and no entry says so that a head vouches for"
 MATCH = ("place", "owner", "kind", "license", "action", "document", "tokens")
 
@@ -269,47 +265,3 @@ def _rows(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[
             yield row, [tuple(match)[1:] for match in group]
         else:
             yield row, []
-
-
-def head_of(connection: Connection, writer: str) -> Head:
-    """The head of one chain."""
-    table = entry_table.c
-    query = select(table.number, table.hash).where(table.writer == writer).order_by(table.number.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
-    return Head(writer, 0, GENESIS) if row is None else Head(writer, row.number, row.hash)
-
-
-def heads_in(connection: Connection) -> tuple[Head, ...]:
-    """The heads of all chains, by name."""
-    table = entry_table.c
-    last = select(table.writer, func.max(table.number).label("number")).group_by(table.writer).subquery()
-    ends = and_(table.writer == last.c.writer, table.number == last.c.number)
-    query = select(table.writer, table.number, table.hash).join(last, ends).order_by(table.writer)
-    return tuple(Head(*row) for row in connection.execute(query))
-
-
-def exported_lines(database: Database) -> Iterator[str]:
-    """One line of JSON an entry: `{"entry":E,"hash":"H","previous":"P","caller":C,"content":T}`.
-
-    H is the hex SHA-256 of the 32 bytes of P and the very bytes of E as they stand in the line, in UTF-8; the first P
-    of a chain is zero. C and T are strings, null where there are none, whose SHA-256 E has as `caller_digest` and
-    `content_digest`; entries of old schemas have all in E.
-    """
-    after = 0
-    while True:
-        query = ROWS.where(entry_table.c.seq > after).order_by(entry_table.c.seq).limit(AT_ONCE)
-        with database.reading() as connection:
-            rows = connection.execute(query).all()
-        if not rows:
-            return
-        for row in rows:
-            yield _line(row)
-        after = rows[-1].seq
-
-
-def _line(row: Row[Any]) -> str:
-    whole = row.schema != SCHEMA
-    told = (row.body or "null") if whole else header(dict(zip(HEADER, row, strict=False)))
-    caller = None if whole or row.caller_salt is None else caller_part(row.org, row.key_id, row.caller_salt)
-    chain = f'"hash":"{row.hash}","previous":"{row.previous}"'
-    return f'{{"entry":{told},{chain},"caller":{spell(caller)},"content":{spell(row.content)}}}'
