@@ -22,7 +22,7 @@ FUZZED := lexer growth digest wire buckets background
 KERNELS := tokens lexing folding literals hits buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve demo-model test test-vllm test-training test-clients test-editors vsix check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve demo-model test test-vllm test-training test-clients editors test-editors vsix check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
@@ -44,9 +44,11 @@ test-clients: $(CLIENTS_STAMP)  ## Drive the service with litellm, llm and mistr
 	$(CLIENTS_VENV)/bin/python -m pytest -q tests/service/clients
 
 # Neovim, VS Code (code-server) and what drives them are fetched into .editors at the first time.
-test-editors: $(STAMP) vsix  ## Drive real editors: VS Code and Neovim.
+editors: $(STAMP) vsix  ## Fetch the editors that the tests drive.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[editors]'
 	PYTHON=$(BIN)/python tests/editors/install .editors
+
+test-editors: editors  ## Drive real editors: VS Code and Neovim.
 	CLEANROOM_TEST_EDITORS=$(CURDIR)/.editors $(BIN)/python -m pytest -q -m editors tests/editors
 
 vsix:  ## Package the extension for VS Code: lsp/editors/vscode/cleanroom.vsix
