@@ -66,7 +66,7 @@ check: $(STAMP)  ## Lint, types, import layers.
 # scancode, which cannot share an environment with pytest (they want different versions of pluggy).
 coverage: $(STAMP)  ## Exit 1 where a line or a branch of guard/ is not reached by its tests.
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q --cov=guard --cov-report= tests/guard tests/fuzzing tests/service/index tests/service/cli
+	$(BIN)/python -m pytest -q --cov=guard --cov-report= tests/guard tests/fuzzing tests/service/heads tests/service/index tests/service/cli
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -k '$(SHORT)' -W 'ignore:overflow encountered:RuntimeWarning' \
 	  --cov=guard --cov-append --cov-report= $(KERNELS:%=tests/guard/test_%.py)
 	$(BIN)/coverage report --include='guard/*' --omit=guard/license_scan.py --show-missing --skip-covered --fail-under=100

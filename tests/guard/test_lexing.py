@@ -56,7 +56,13 @@ def test_a_mark_inside_a_string_of_the_other_mark_ends_nothing() -> None:
         ("x: 'a", "rust", 3),
         ("x: &'a", "rust", 4),
         ("x'", "rust", 1),
+        ("a /* b\n/* c", "javascript", 3),
     ],
 )
 def test_a_text_may_end_within_a_literal(text: str, language: str, tokens: int) -> None:
     assert len(lex(text, language).code) == tokens
+
+
+def test_a_word_of_other_letters_is_no_word_of_the_language() -> None:
+    found = lex("déf é\nif x:\n    pass\n", None)
+    assert (found.syntax, exact(found.code)[:2]) == (Syntax.HASH, ["déf", "é"])

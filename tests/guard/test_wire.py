@@ -170,3 +170,9 @@ def test_a_batch_that_announces_more_digests_than_it_may_hold_is_refused() -> No
     batch = encode_batch(MADE_WITH, [])
     with pytest.raises(WireError, match="1025 digests"):
         decode_batch(batch[:-4] + struct.pack("<I", DOCUMENTS_LIMIT + 1))
+
+
+def test_positions_beyond_the_document_are_refused() -> None:
+    digest = Digester(KEY).digest("a.py", SAMPLES["python"], "python")
+    with pytest.raises(WireError, match="positions that do not rise"):
+        decode(encode(replace(digest, tokens=int(digest.fingerprints.positions[-1]))))
