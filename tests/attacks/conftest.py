@@ -19,6 +19,7 @@ import httpx
 import pytest
 import structlog
 import uvicorn
+from samples.engine import TestEngine
 
 from guard.check import Guard, warm
 from guard.digest import Digester
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from guard.store import Store
-    from published.infilling import FillInTheMiddle
 
 PATIENCE = 5.0
 LEAKS_A_DAY = 200
@@ -73,37 +73,14 @@ GUESSED = 3
 """Letters of a run that anybody could have said: one of 4096 is in the secret at one of its 29 places in 144 cases."""
 
 
-@dataclass
-class Obedient:
-    """Writes what `answer` makes of prompt and suffix, a token of `piece` characters at a time."""
+@dataclass(kw_only=True)
+class Obedient(TestEngine):
+    """Writes what `answer` makes of prompt and suffix."""
 
     name: str = "obedient"
     model: str = "obedient-1"
-    context_window: int = 0
-    opening_tokens: int = 0
-    fill_in_the_middle: FillInTheMiddle | None = None
-    native_suffix: bool = True
-    steers: bool = False
     tells_logprobs: bool = True
-    capacity: int = 64
-    piece: int = 1
     answer: Callable[[str, str], str] = field(default=lambda prompt, _: recited(prompt))
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return (self.model,)
-
-    async def start(self) -> None:
-        """Nothing to load."""
-
-    async def close(self) -> None:
-        """Nothing to free."""
-
-    async def ready(self) -> None:
-        """Always."""
-
-    async def count_tokens(self, text: str) -> int | None:
-        return -(-len(text) // self.piece)
 
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         text, stops = self.answer(prompt.text, prompt.suffix or ""), StopFilter(sampling.stop)

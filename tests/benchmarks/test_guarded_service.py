@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from samples.code import SETTLEMENT as CODE
 
 from benchmarks.clones import Function
 from benchmarks.guarded_service import OWNER, STRANGER, over_http, serving
@@ -13,18 +14,6 @@ from service.engines.protocol import Chunk, EnginePrompt, Sampling
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-CODE = """\
-def settle(ledger, rates, tolerance):
-    surplus = {}
-    for member, quota in sorted(ledger.quotas.items()):
-        drift = abs(rates[member] - quota.baseline) * quota.weight
-        if drift > tolerance and not quota.frozen:
-            surplus.setdefault(member, []).append(drift // quota.step)
-            ledger.note(member, drift, quota.step - tolerance)
-        elif drift < tolerance / 2:
-            ledger.forgive(member, until=quota.epoch + tolerance)
-    return {member: max(found) for member, found in surplus.items() if len(found) > 1}
-"""
 PROMPT = "def settle(ledger, rates, tolerance):\n"
 REST = CODE.removeprefix(PROMPT)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from samples.code import SETTLEMENT as CODE
 
 from benchmarks.meanwhile import Checks, checking
 from benchmarks.updating import update_times
@@ -18,18 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACME = Owner.organization("acme")
-CODE = """\
-def settle(ledger, rates, tolerance):
-    surplus = {}
-    for member, quota in sorted(ledger.quotas.items()):
-        drift = abs(rates[member] - quota.baseline) * quota.weight
-        if drift > tolerance and not quota.frozen:
-            surplus.setdefault(member, []).append(drift // quota.step)
-            ledger.note(member, drift, quota.step - tolerance)
-        elif drift < tolerance / 2:
-            ledger.forgive(member, until=quota.epoch + tolerance)
-    return {member: max(found) for member, found in surplus.items() if len(found) > 1}
-"""
 OTHER = (
     '"""Words of a module."""\n\nimport os\n\n\ndef main():\n    for name in os.listdir("."):\n        print(name)\n'
 )

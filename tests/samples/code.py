@@ -246,3 +246,17 @@ def reindented(text: str) -> str:
         depth = (len(line) - len(body)) // (1 if line.startswith("\t") else 2)
         lines.append("\t" * depth + body + ("  \n" if number % 3 == 0 and body.endswith((";", "{", ":", ")")) else ""))
     return "\n".join(lines) + "\n"
+
+
+SETTLEMENT = """\
+def settle(ledger, rates, tolerance):
+    surplus = {}
+    for member, quota in sorted(ledger.quotas.items()):
+        drift = abs(rates[member] - quota.baseline) * quota.weight
+        if drift > tolerance and not quota.frozen:
+            surplus.setdefault(member, []).append(drift // quota.step)
+            ledger.note(member, drift, quota.step - tolerance)
+        elif drift < tolerance / 2:
+            ledger.forgive(member, until=quota.epoch + tolerance)
+    return {member: max(found) for member, found in surplus.items() if len(found) > 1}
+"""

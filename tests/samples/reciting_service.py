@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 import uvicorn
+from samples.engine import TestEngine
 
 from guard.check import Guard, GuardQuery, warm
 from guard.digest import Digester
@@ -31,26 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from published.infilling import FillInTheMiddle
 
 PATIENCE = 5.0
 REMEMBERED = 60
 """Characters of a prompt's end by which a text is recognized."""
 
 
-@dataclass
-class Reciting:
-    """Goes on with one of `texts`, a token of `piece` characters each `pause` seconds."""
+@dataclass(kw_only=True)
+class Reciting(TestEngine):
+    """Goes on with one of `texts`, a token each `pause` seconds."""
 
     name: str = "reciting"
     model: str = "reciting-1"
-    context_window: int = 0
-    opening_tokens: int = 0
-    fill_in_the_middle: FillInTheMiddle | None = None
-    native_suffix: bool = True
-    steers: bool = False
-    tells_logprobs: bool = False
-    capacity: int = 64
     piece: int = 4
     pause: float = 0.0
     texts: list[str] = field(default_factory=list)
@@ -58,22 +51,6 @@ class Reciting:
     began: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     stopped_at: float = 0.0
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return (self.model,)
-
-    async def start(self) -> None:
-        """Nothing to load."""
-
-    async def close(self) -> None:
-        """Nothing to free."""
-
-    async def ready(self) -> None:
-        """Always."""
-
-    async def count_tokens(self, text: str) -> int | None:
-        return -(-len(text) // self.piece)
 
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         self.prompts.append(prompt)
