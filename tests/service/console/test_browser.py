@@ -121,7 +121,8 @@ def test_by_keyboard_alone(browser: Browser, demo: Console) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{demo.url}/console")
-    # The sign-in page has the focus where it is needed.
+    # The sign-in page has the focus where it is needed, some time after it is loaded: what is typed before is lost.
+    page.wait_for_function("document.activeElement.name === 'key'")
     page.keyboard.type(demo.keys["google-auth"])
     page.keyboard.press("Enter")
     page.wait_for_url(f"{demo.url}/console")
