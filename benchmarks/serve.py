@@ -111,7 +111,8 @@ def compared(
         for target in targets:
             asked = prompts(target.name, number)
             found[target.name].append(asyncio.run(measure(target, asked, streams=streams, tokens=TOKENS)))
-    assert not any(summary.failed for some in found.values() for summary in some)
+    failed = {name: summary.errors for name, some in found.items() for summary in some if summary.failed}
+    assert not failed, f"at {streams} streams requests failed: {failed}"
     best = {name: min(some, key=lambda summary: summary.total_p50) for name, some in found.items()}
     bare = best["engine"]
     for name in ("early", "late"):

@@ -61,6 +61,8 @@ class Summary:
     total_p99: float
     requests_per_second: float
     tokens_per_second: float
+    errors: tuple[str, ...] = ()
+    """What ended those that failed, each once."""
 
     @classmethod
     def of(cls, timings: Sequence[Timing], seconds: float) -> Summary:
@@ -80,6 +82,7 @@ class Summary:
             total_p99=_milliseconds(totals, 99),
             requests_per_second=len(done) / seconds,
             tokens_per_second=sum(timing.tokens for timing in done) / seconds,
+            errors=tuple(sorted({timing.error for timing in timings if timing.error is not None})),
         )
 
 
@@ -150,7 +153,7 @@ async def _timed(client: httpx.AsyncClient, target: Target, body: dict[str, Any]
     try:
         async with client.stream("POST", f"{target.url}/completions", json=body) as reply:
             if reply.status_code != httpx.codes.OK:
-                timing.error = f"status {reply.status_code}"
+                timing.error = f"status {reply.status_code} {_code(await reply.aread())}".rstrip()
                 return timing
             async for line in reply.aiter_lines():
                 text = _read(line, timing)
@@ -162,8 +165,10 @@ async def _timed(client: httpx.AsyncClient, target: Target, body: dict[str, Any]
                         timing.gaps.append(now - last)
                     last = now
                     timing.characters += len(text)
-    except (httpx.HTTPError, InvalidRequestError) as error:
+    except httpx.HTTPError as error:
         timing.error = type(error).__name__
+    except InvalidRequestError as error:
+        timing.error = str(error)
     timing.total = time.perf_counter() - began
     return timing
 
@@ -174,7 +179,15 @@ def _read(line: str, timing: Timing) -> str:
         return ""
     event = json.loads(line.removeprefix("data: "))
     if "error" in event:
-        message = "the stream ended with an error"
+        message = f"the stream ended with an error {_code(line.removeprefix('data: ').encode())}".rstrip()
         raise InvalidRequestError(message)
     timing.tokens = (event.get("usage") or {}).get("completion_tokens") or timing.tokens
     return "".join(choice.get("text") or "" for choice in event.get("choices", ()))
+
+
+def _code(answer: bytes) -> str:
+    """The code of an error in OpenAI's shape; empty where there is none."""
+    try:
+        return str(json.loads(answer)["error"]["code"] or "")
+    except (ValueError, LookupError, TypeError):
+        return ""

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -79,11 +79,17 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
         return
     for count, some in found.items():
         out.print(_table(count, some))
+        for name, summary in some.items():
+            if summary.errors:
+                err.print(f"{name} failed with: {', '.join(summary.errors)}", markup=False)
 
 
-def _json(summary: Summary) -> dict[str, float | None]:
+def _json(summary: Summary) -> dict[str, Any]:
     """JSON has no word for what is no number."""
-    return {name: value if math.isfinite(value) else None for name, value in asdict(summary).items()}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(summary).items()
+    }
 
 
 def _counts(streams: str) -> list[int]:

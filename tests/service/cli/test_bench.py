@@ -83,4 +83,4 @@ def test_prompts_are_beginnings_of_different_files(tmp_path: Path) -> None:
 def test_nothing_measured_is_no_number() -> None:
     summary = Summary.of([Timing(error="status 503")], 1.0)
     assert math.isnan(summary.first_p50)
-    assert (summary.failed, summary.requests_per_second) == (1, 0.0)
+    assert (summary.failed, summary.requests_per_second, summary.errors) == (1, 0.0, ("status 503",))
