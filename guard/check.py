@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,23 +21,28 @@ from guard.background import backgrounds_for
 from guard.candidates import Examination
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
+from guard.exemptions import Exemptions, excused
 from guard.hits import Hits, picked
 from guard.layout import ENTRY
 from guard.licenses import LicensePolicy, decide
+from guard.matches import matches_of, strongest
 from guard.policy import Viewpoint, strictest
 from guard.rarity import information, literal_information
-from guard.recitals import Recital, recitals
+from guard.recitals import recitals
 from guard.secret import KEY_BYTES, IndexKey
-from guard.types import Action, Decision, Match, MatchKind, OwnerKind, new_decision_id
+from guard.types import Decision, new_decision_id
 from guard.watch import Watch, look_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from guard.digest import Probe
-    from guard.index import DocumentId, DocumentRecord, Index
+    from guard.exemptions import Exempt
+    from guard.index import DocumentId, Index
     from guard.literals import Literals
+    from guard.recitals import Recital
     from guard.spans import Candidate
+    from guard.types import Match
     from guard.watch import Caution, Hold
 
 PREFIX_CHARACTERS = 8_000
@@ -44,8 +50,6 @@ SUFFIX_CHARACTERS = 200
 """Characters of the suffix in which the rest of a literal may stand."""
 LOOKUPS = 3
 """Tries to see one state of the index: a document that is being replaced has new postings at the next look."""
-MATCHES = 8
-"""Matches a decision names, the strongest first; more if they are of more organizations."""
 SUSPECTS = 64
 """Documents whose records come with a closer look."""
 
@@ -54,7 +58,7 @@ SUSPECTS = 64
 class GuardQuery:
     """A generation to check. `prefix` is the text before it (the prompt), of which the tail is joined to it.
 
-    `suffix`: what stands behind it; a literal that ends there is seen whole.
+    `suffix`: what stands behind it; a literal that ends there is seen whole. `exempt`: documents whose copies may pass.
     """
 
     text: str
@@ -63,6 +67,28 @@ class GuardQuery:
     language: str | None = None
     policy: LicensePolicy = field(default_factory=LicensePolicy.default)
     suffix: str = ""
+    exempt: Exempt = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A query, read. The generation begins at character `boundary` of what the probes are of and has `length`."""
+
+    probes: tuple[Probe, ...]
+    literals: Literals
+    language: str | None
+    view: Viewpoint
+    boundary: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the index says of a reading. `exempted`: whether something was left out because it is exempt."""
+
+    matches: list[Match]
+    version: int
+    exempted: bool
 
 
 class Guard:
@@ -72,6 +98,7 @@ class Guard:
         self._index = index
         self._digester = digester
         self._prefix_characters = prefix_characters
+        self._exemptions = Exemptions(index)
 
     def ready(self) -> None:
         """Raise a RefusalError unless a check could be answered now."""
@@ -88,27 +115,17 @@ class Guard:
             RefusalError: the index cannot answer; nothing may be released.
         """
         started = time.perf_counter()
-        prefix = _tail(query.prefix, self._prefix_characters)
-        probes = self._digester.probes(prefix + query.text, query.language)
-        ends = len(prefix), len(prefix) + len(query.text)
-        literals = self._digester.literals(prefix + query.text + query.suffix[:SUFFIX_CHARACTERS], *ends)
-        view = Viewpoint(query.caller, query.policy)
-        for _ in range(LOOKUPS):
-            hits, candidates = self._found(probes, literals, query.language, view, len(prefix))
-            records = hits.records | self._index.records({one.document for one in candidates} - hits.records.keys())
-            if all(candidate.document in records for candidate in candidates):
-                break
-        else:
-            message = "the index names documents that it has no record of: run `cleanroom index verify --mend`"
-            raise StoreUnavailableError(message)
-        matches = _matches(candidates, records, view, len(prefix), len(query.text))
+        reading = self._read(query)
+        found = self._found(reading, query.exempt)
+        # Asked again as if nothing were exempt, so that the ledger tells of each use of an exemption.
+        passed = excused(self._found(reading, frozenset()).matches, query.exempt) if found.exempted else ()
         return Decision(
             id=new_decision_id(),
-            action=strictest([match.action for match in matches]),
-            matches=matches,
-            checked_tokens=sum(_added(probe, len(prefix)) for probe in probes),
+            action=strictest([match.action for match in found.matches]),
+            matches=(*strongest(found.matches), *passed),
+            checked_tokens=sum(_added(probe, reading.boundary) for probe in reading.probes),
             guard_ms=(time.perf_counter() - started) * 1000,
-            index_version=hits.version,
+            index_version=found.version,
         )
 
     def watch(self, query: GuardQuery, caution: Caution) -> Watch:
@@ -120,6 +137,7 @@ class Guard:
             prefix=_tail(query.prefix, self._prefix_characters),
             language=query.language,
             caution=caution,
+            exempted=partial(self._exemptions.at, query.exempt) if query.exempt else None,
         )
 
     def look(self, growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
@@ -130,40 +148,55 @@ class Guard:
         """
         return look_together(growing)
 
-    def _found(
-        self, probes: tuple[Probe, ...], literals: Literals, language: str | None, view: Viewpoint, boundary: int
-    ) -> tuple[Hits, list[Candidate | Recital]]:
+    def _read(self, query: GuardQuery) -> _Reading:
+        prefix = _tail(query.prefix, self._prefix_characters)
+        probes = self._digester.probes(prefix + query.text, query.language)
+        ends = len(prefix), len(prefix) + len(query.text)
+        literals = self._digester.literals(prefix + query.text + query.suffix[:SUFFIX_CHARACTERS], *ends)
+        view = Viewpoint(query.caller, query.policy)
+        return _Reading(probes, literals, query.language, view, len(prefix), len(query.text))
+
+    def _found(self, reading: _Reading, exempt: Exempt) -> _Found:
+        """The matches in all documents but the exempt ones, as of one state of the index."""
+        for _ in range(LOOKUPS):
+            hits, candidates, exempted = self._candidates(reading, exempt)
+            records = hits.records | self._index.records({one.document for one in candidates} - hits.records.keys())
+            if all(candidate.document in records for candidate in candidates):
+                matches = matches_of(candidates, records, reading.view, reading.boundary, reading.length)
+                return _Found(matches, hits.version, exempted)
+        message = "the index names documents that it has no record of: run `cleanroom index verify --mend`"
+        raise StoreUnavailableError(message)
+
+    def _candidates(self, reading: _Reading, exempt: Exempt) -> tuple[Hits, list[Candidate | Recital], bool]:
         """The candidates of a first look and, where that is suspicious, of a closer one.
 
         With the closer look come the records of those suspected, so that it is the last round trip.
         """
-        hits, examinations, candidates = self._look(probes, literals, language, view, boundary)
+        hits, examinations, candidates, exempted = self._look(reading, reading.probes, exempt)
         suspects = [examination.suspects() for examination in examinations]
         if not candidates and any(suspects):
-            closer = tuple(self._digester.closer(probe) for probe, some in zip(probes, suspects, strict=True) if some)
+            probes = zip(reading.probes, suspects, strict=True)
+            closer = tuple(self._digester.closer(probe) for probe, some in probes if some)
             records = list(dict.fromkeys(document for some in suspects for document in some[:SUSPECTS]))
-            hits, _, candidates = self._look(closer, literals, language, view, boundary, records)
-        return hits, candidates
+            hits, _, candidates, also = self._look(reading, closer, exempt, records)
+            exempted = exempted or also
+        return hits, candidates, exempted
 
     def _look(
-        self,
-        probes: tuple[Probe, ...],
-        literals: Literals,
-        language: str | None,
-        view: Viewpoint,
-        boundary: int,
-        records: Sequence[DocumentId] = (),
-    ) -> tuple[Hits, list[Examination], list[Candidate | Recital]]:
-        """One round trip, and what it found."""
+        self, reading: _Reading, probes: tuple[Probe, ...], exempt: Exempt, records: Sequence[DocumentId] = ()
+    ) -> tuple[Hits, list[Examination], list[Candidate | Recital], bool]:
+        """One round trip, and what it found; whether some of that is left out because it is exempt."""
         names = _names(probes)
-        hits = self._index.lookup(np.concatenate([names, literals.names]), records)
-        found = recitals(literals, _from(hits, len(names)), self._index, view)
+        answer = hits = self._index.lookup(np.concatenate([names, reading.literals.names]), records)
+        if exempt:
+            hits = self._exemptions.at(exempt, answer.version).without(answer)
+        found = recitals(reading.literals, _from(hits, len(names)), self._index, reading.view)
         examinations = [
-            Examination(probe, own_hits, backgrounds_for(language, probe.syntax), boundary=boundary)
+            Examination(probe, own_hits, backgrounds_for(reading.language, probe.syntax), boundary=reading.boundary)
             for probe, own_hits in zip(probes, _split(probes, hits), strict=True)
         ]
-        copied = [one for some in examinations for one in some.candidates(self._index, view)]
-        return hits, examinations, [*copied, *found]
+        copied = [one for some in examinations for one in some.candidates(self._index, reading.view)]
+        return hits, examinations, [*copied, *found], len(hits.which) < len(answer.which)
 
 
 def warm() -> None:
@@ -217,67 +250,3 @@ def _from(hits: Hits, first: int) -> Hits:
 
 def _added(probe: Probe, boundary: int) -> int:
     return int((probe.stream.ends > boundary).sum())
-
-
-def _matches(
-    candidates: list[Candidate | Recital],
-    records: dict[DocumentId, DocumentRecord],
-    view: Viewpoint,
-    boundary: int,
-    length: int,
-) -> tuple[Match, ...]:
-    """The confirmed candidates, strictest and strongest first."""
-    matches = []
-    for candidate in candidates:
-        record = records[candidate.document]
-        span = candidate.characters(boundary, length)
-        if isinstance(candidate, Recital):
-            matches.append(_recited(candidate, record, view, span))
-            continue
-        matches.append(
-            Match(
-                kind=candidate.kind,
-                start=span[0],
-                end=span[1],
-                tokens=candidate.tokens,
-                similarity=candidate.similarity,
-                owner=candidate.owner,
-                document=record.path,
-                license=candidate.owner.license,
-                action=view.action(candidate.owner),
-                reason=f"{_WORDS[candidate.kind]} of {view.reason(candidate.owner)}, {candidate.evidence}",
-            )
-        )
-    return _named(matches)
-
-
-def _recited(recital: Recital, record: DocumentRecord, view: Viewpoint, span: tuple[int, int]) -> Match:
-    """A literal is one token, of which every letter that was compared is equal."""
-    owner = recital.owner
-    reason = f"{recital.end - recital.start} characters of a literal that looks random, of {view.reason(owner)}"
-    action = view.action(owner)
-    return Match(MatchKind.EXACT, *span, 1, 1.0, owner, record.path, None, action, reason)
-
-
-def _named(matches: list[Match]) -> tuple[Match, ...]:
-    """The strongest MATCHES, and with them whatever trimming and disclosure must not miss.
-
-    That is the earliest leak, before which a generation is cut, one of each kind of owner, and one of each organization
-    whose code would leak: each will ask whether it was told.
-    """
-    matches.sort(key=lambda match: (match.action is not Action.BLOCK, -match.tokens * match.similarity))
-    leaks = [match for match in matches if match.action is Action.BLOCK]
-    first_of_kind = {match.owner.kind: match for match in reversed(matches)}
-    private = [match for match in reversed(leaks) if match.owner.kind is OwnerKind.ORGANIZATION]
-    first_of_organization = {match.owner.name: match for match in private}
-    needed = [*first_of_kind.values(), *reversed(first_of_organization.values())]
-    needed += [min(leaks, key=lambda match: match.start)] if leaks else []
-    rest = dict.fromkeys(match for match in needed if match not in matches[:MATCHES])
-    return (*matches[:MATCHES], *rest)
-
-
-_WORDS = {
-    MatchKind.EXACT: "exact copy",
-    MatchKind.RENAMED: "renamed copy",
-    MatchKind.NEAR: "edited copy",
-}

@@ -97,9 +97,12 @@ class Ledger:
         columns = [decision_columns(record) for record in records]
         return self._write(columns, [match_rows(record) for record in records], read_entry)
 
-    def note(self, event: LedgerEvent) -> EventEntry:
-        """Write `event` as the chain's next entry; it is on disk when this returns."""
-        return self._write([event_columns(event)], [[]], read_event)[0]
+    def note(self, event: LedgerEvent, also: Callable[[Connection], None] | None = None) -> EventEntry:
+        """Write `event` as the chain's next entry; it is on disk when this returns.
+
+        `also` is done in the same transaction, both or neither; what it raises is raised.
+        """
+        return self._write([event_columns(event)], [[]], read_event, also)[0]
 
     def redact(self, ids: Sequence[str], parts: Sequence[str], reason: str, actor: str | None = None) -> EventEntry:
         """Take `parts` (`caller`, `content`) out of decisions, for good; the entry that says so is returned.

@@ -99,7 +99,8 @@ class Match:
 
     `start` and `end` are character offsets into the generation (the prompt is not counted); `tokens` counts the
     lexical tokens of the whole alignment, prompt included; `similarity` is the share of them found in the
-    document, 0 to 1; `document` is its path within its owner.
+    document, 0 to 1; `document` is its path within its owner; `exception` is the id of what let it pass, where
+    something did.
     """
 
     kind: MatchKind
@@ -112,9 +113,11 @@ class Match:
     license: str | None
     action: Action
     reason: str
+    exception: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The match as JSON, offsets and names only."""
+        """The match as JSON, offsets and names only; `exception` only where there is one."""
+        exception = {} if self.exception is None else {"exception": self.exception}
         return {
             "kind": self.kind.value,
             "start": self.start,
@@ -126,6 +129,7 @@ class Match:
             "license": self.license,
             "action": self.action.value,
             "reason": self.reason,
+            **exception,
         }
 
 

@@ -29,11 +29,12 @@ from guard.vocabulary import STRING
 from guard.winnowing import W
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from guard.digest import Digester, Probe
+    from guard.exemptions import Exempted
     from guard.index import Index
     from guard.literals import Literals
     from guard.policy import Viewpoint
@@ -109,14 +110,16 @@ class Watch:
         prefix: str,
         language: str | None,
         caution: Caution,
+        exempted: Callable[[int], Exempted] | None = None,
     ) -> None:
-        """`prefix`: what stands before the generation."""
+        """`prefix`: what stands before the generation. `exempted`: what may pass, by the version of the index."""
         self._index = index
         self._digester = digester
         self._view = view
         self._prefix = prefix
         self._language = language
         self._caution = caution
+        self._exempted = exempted
         code = lex(prefix, language).code
         self._start = _beginning(code, len(code) - WINDOW)
         self._tokens = 0
@@ -145,6 +148,17 @@ class Watch:
     def lookup(self, names: NDArray[np.uint64]) -> Hits:
         """What the index holds of these names."""
         return self._index.lookup(names)
+
+    def counted(self, postings: Sequence[NDArray[np.uint64]], hits: Hits) -> tuple[list[NDArray[np.uint64]], int]:
+        """What counts of the postings of some names, and the size of the index that does; `hits` is where they are of.
+
+        Raises:
+            RefusalError: the index cannot answer.
+        """
+        if self._exempted is None:
+            return list(postings), hits.tokens
+        exempted = self._exempted(hits.version)
+        return [exempted.postings_without(some) for some in postings], exempted.left(hits.tokens)
 
     def weigh(self, reading: Reading, postings: Sequence[NDArray[np.uint64]], tokens: int) -> Hold:
         """What the postings of the reading's fresh names, in an index of so many `tokens`, say of it."""
@@ -255,7 +269,7 @@ def look_together(growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
     places = np.searchsorted(hits.which, np.arange(len(names) + 1))
     postings = [hits.postings[first:last] for first, last in pairwise(places)]
     return [
-        watch.weigh(reading, postings[first:last], hits.tokens)
+        watch.weigh(reading, *watch.counted(postings[first:last], hits))
         for (watch, _), reading, (first, last) in zip(growing, readings, pairwise(bounds), strict=True)
     ]
 

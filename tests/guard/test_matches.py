@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samples.code import METHOD, PYTHON
 from samples.indexed import ACME, COMMONS, Indexed
 
-from guard.check import MATCHES, _named
+from guard.matches import MATCHES, strongest
 from guard.tokens import lex
 from guard.types import Action, Match, MatchKind, Owner, OwnerKind
 from guard.winnowing import W
@@ -111,12 +111,12 @@ def strength(match: Match) -> float:
 @given(found)
 def test_of_many_matches_the_strongest_and_the_earliest_are_named(matches: list[Match]) -> None:
     """Leaks before citations, the strongest first; and whatever trimming and disclosure must not miss."""
-    named = _named(list(matches))
+    named = strongest(list(matches))
     assert set(named) <= set(matches)
     assert len(named) == len(set(named))
-    strongest, rest = named[:MATCHES], named[MATCHES:]
+    best, rest = named[:MATCHES], named[MATCHES:]
     ranks = [(match.action is not Action.BLOCK, -strength(match)) for match in matches]
-    assert [(match.action is not Action.BLOCK, -strength(match)) for match in strongest] == sorted(ranks)[:MATCHES]
+    assert [(match.action is not Action.BLOCK, -strength(match)) for match in best] == sorted(ranks)[:MATCHES]
     leaks = [match for match in matches if match.action is Action.BLOCK]
     assert min((match.start for match in named if match in leaks), default=0) == min(
         (match.start for match in leaks), default=0
