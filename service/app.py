@@ -22,7 +22,19 @@ from service.observation import Observation, observed
 from service.parts import Services
 from service.pipeline import Pipeline
 from service.review.telling import telling
-from service.routes import completions, documentation, feedback, fim, freshness, health, index, infill, leaks, models
+from service.routes import (
+    completions,
+    documentation,
+    exceptions,
+    feedback,
+    fim,
+    freshness,
+    health,
+    index,
+    infill,
+    leaks,
+    models,
+)
 from service.routes.boundary import Boundary
 from service.routes.failures import add_handlers
 
@@ -66,7 +78,19 @@ def create_app(services: Services) -> FastAPI:
     )
     app.add_middleware(Observation, metrics=services.metrics)
     add_handlers(app)
-    for part in (completions, fim, infill, models, freshness, feedback, index, leaks, health, documentation):
+    for part in (
+        completions,
+        fim,
+        infill,
+        models,
+        freshness,
+        feedback,
+        index,
+        leaks,
+        exceptions,
+        health,
+        documentation,
+    ):
         app.include_router(part.router)
     if settings.console:
         app.include_router(console.router)

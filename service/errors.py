@@ -54,6 +54,12 @@ class PermissionDeniedError(ServiceError):
     code = "missing_scope"
 
 
+class OwnerOnlyError(PermissionDeniedError):
+    """A reviewer asks for what only the owner of the code, or an administrator, may do."""
+
+    code = "owner_only"
+
+
 class NotFoundError(ServiceError):
     """Something named in the request does not exist."""
 

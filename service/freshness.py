@@ -22,7 +22,9 @@ INDEX_HEADER = "X-Cleanroom-Index"
 
 
 async def freshness(services: Services, caller: Caller) -> str:
-    """32 hexadecimal digits: index, licence policy, organization and models. They tell nothing but a change.
+    """32 hexadecimal digits: index, exceptions, licence policy, organization and models.
+
+    They tell nothing but a change.
 
     Raises GuardUnavailableError, and ReleaseWithdrawnError where the model may write nothing more.
     """
@@ -36,4 +38,8 @@ async def freshness(services: Services, caller: Caller) -> str:
         raise GuardUnavailableError(message) from error
     release = services.release.label if services.release is not None else ""
     parts = [state.hex(), caller.org, repr(caller.policy), release, *services.engine.models]
+    if services.reviews is not None:
+        # Read anew, so that no answer that is made after this word knows less than it.
+        exempt = await to_thread.run_sync(services.reviews.exceptions.holding, caller.org)
+        parts += sorted(one.id for one in exempt)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -24,6 +24,7 @@ from service.admission import admission_for
 from service.completion import Choice, Completion, Finished, Piece
 from service.errors import EngineTimeoutError, GuardUnavailableError
 from service.even_times import EvenTimes
+from service.exemptions import exempt_for
 from service.lookout import Lookout
 from service.outlet import Outlet
 from service.prompt import build_prompt
@@ -67,6 +68,7 @@ class Pipeline:
         self._metrics = services.metrics
         self._limits = services.limits
         self._release = services.release
+        self._reviews = services.reviews
         self._request_timeout = services.settings.request_timeout
         self._admission = admission_for(services.settings, services.engine.capacity)
         services.metrics.follow(self._admission)
@@ -149,7 +151,8 @@ class Pipeline:
             truncate=request.truncate,
             cache_key=self._cache_key(caller.org),
         )
-        query = GuardQuery(text="", caller=caller.org, prefix=text, policy=caller.policy, suffix=request.suffix or "")
+        exempt = await exempt_for(self._reviews, caller.org)
+        query = GuardQuery("", caller.org, text, policy=caller.policy, suffix=request.suffix or "", exempt=exempt)
         outlet = (
             None
             if send is None or self._caution is None

@@ -103,6 +103,26 @@ place_table = Table(
     Column("place", BigInteger, nullable=False),
 )
 
+# Documents whose copies may pass (service.review.exceptions). `org`: for whom, "" for all; `until` in seconds since
+# 1970; `ended` is how it ended, "" while it stands. Rows stay.
+exception_table = Table(
+    "review_exceptions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("org", String(63), nullable=False),
+    Column("decision_id", String(128), nullable=False),
+    Column("party", String(63), nullable=False),
+    Column("maker", String(63), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("until", Float, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("ended", String(16), nullable=False, index=True),
+    Column("ended_at", String(32), nullable=False),
+)
+
 
 def make_tables(database: Database) -> None:
     """Make the tables that are missing. Raises LedgerError."""

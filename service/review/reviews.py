@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from guard.ledger_database import Database
-from service.errors import InvalidRequestError, NotFoundError
+from guard.types import Action
+from service.errors import InvalidRequestError, NotFoundError, OwnerOnlyError
 from service.review.alerts import Alerts
 from service.review.cursors import Cursors
+from service.review.exceptions import DocumentException, Exceptions, Wanted
 from service.review.filters import LeakFilter
 from service.review.judgements import Judgements
-from service.review.leak import Disposition, Leak
+from service.review.leak import Disposition, Leak, Role
 from service.review.outbox import Outbox
 from service.review.review_schema import kept_secret, make_tables
 from service.review.source import LeakSource
@@ -57,6 +59,7 @@ class Reviews:
         self._judgements = Judgements(self._database)
         self.alerts = Alerts(self._database)
         self.outbox = Outbox(self._database)
+        self.exceptions = Exceptions(ledger, self._database)
 
     def close(self) -> None:
         """Close the database."""
@@ -131,6 +134,39 @@ class Reviews:
         judged = [self._require(viewer, leak_id) for leak_id in leak_ids]
         return self._judgements.add(viewer, {leak.id: entry.seq for entry, leak in judged}, disposition, note)
 
+    def except_document(
+        self,
+        viewer: Viewer,
+        leak_id: str,
+        *,
+        days: int,
+        owner: str | None = None,
+        document: str | None = None,
+        org: str | None = None,
+        note: str = "",
+    ) -> DocumentException:
+        """Let copies of a document pass that the viewer judged a false alarm in this leak: the only one, or the named.
+
+        Raises NotFoundError where the leak is not there for the viewer, OwnerOnlyError where it is not for them to lift
+        what protects the code, InvalidRequestError on what is no false alarm yet, not in the leak or not clear.
+        """
+        leak = self.get(viewer, leak_id)
+        if leak.role is Role.CALLER:
+            message = "only the owner of the code, or an administrator, may let copies of it pass: ask them"
+            raise OwnerOnlyError(message)
+        if leak.disposition != Disposition.FALSE_ALARM:
+            message = (
+                f"leak {leak_id} is judged {leak.disposition}: judge it a false_alarm first, then make an exception"
+            )
+            raise InvalidRequestError(message)
+        found = [one for one in exceptable(viewer, leak) if owner in {None, one[0]} and document in {None, one[1]}]
+        if len(found) != 1:
+            message = (
+                f"{len(found)} documents that were blocked in leak {leak_id} are meant: name one by owner and path"
+            )
+            raise InvalidRequestError(message, param="document")
+        return self.exceptions.make(viewer, leak_id, Wanted(*found[0], org, days, note))
+
     def _require(self, viewer: Viewer, leak_id: str) -> tuple[LedgerEntry, Leak]:
         # A NUL is no text for PostgreSQL.
         entry = self._source.get(leak_id) if "\0" not in leak_id else None
@@ -145,3 +181,10 @@ class Reviews:
         return [
             (entry, viewer.see(entry, said.get(entry.record.decision.id, Disposition.OPEN).value)) for entry in entries
         ]
+
+
+def exceptable(viewer: Viewer, leak: Leak) -> list[tuple[str, str]]:
+    """The owners and documents that were blocked in a leak and that the viewer may make exceptions of, each once."""
+    blocked = [match for match in leak.matches if match.action == Action.BLOCK]
+    pairs = [(match.owner, match.document) for match in blocked]
+    return list(dict.fromkeys((owner, path) for owner, path in pairs if owner and path and viewer.may_lift(owner)))

@@ -107,6 +107,7 @@ async def _watch(services: Services, reviews: Reviews) -> None:
                     for kind in await to_thread.run_sync(reviews.alerts.notice, datetime.now(UTC)):
                         log.warning("alert", kind=kind.value)
                         metrics.raised(kind)
+                    await to_thread.run_sync(reviews.exceptions.expire)
                 if webhook is not None:
                     if not begun:
                         await to_thread.run_sync(reviews.outbox.begin)

@@ -53,6 +53,10 @@ class Viewer:
         """This organization as the ledger writes owners."""
         return f"{OwnerKind.ORGANIZATION.value}:{self.org}"
 
+    def may_lift(self, owner: str) -> bool:
+        """Whether it is for this viewer to let copies of the owner's code pass: never for those who would get them."""
+        return self.admin or owner == self.owner
+
     def see(self, entry: LedgerEntry, disposition: str) -> Leak | None:
         """The leak in `entry` as this viewer may see it; None where there is none for them."""
         record, decision = entry.record, entry.record.decision

@@ -54,7 +54,7 @@ router = APIRouter(tags=["leaks"])
 async def list_leaks(request: Request, question: Annotated[LeakQuestion, Query()], caller: Reviewer) -> LeakPageBody:
     """The leaks that concern the caller's organization, as caller or as owner; an administrator's key sees all."""
     wanted = question.wanted()
-    page = await _asking(
+    page = await asking(
         request,
         caller,
         lambda reviews, viewer: reviews.page(viewer, wanted, cursor=question.cursor, limit=question.limit),
@@ -76,7 +76,7 @@ async def export_leaks(
         first = next(lines, "")
         return chain((first,), lines)
 
-    lines = await _asking(request, caller, begun)
+    lines = await asking(request, caller, begun)
     name = f'attachment; filename="leaks.{form.suffix}"'
     return StreamingResponse(lines, media_type=form.media_type, headers={"Content-Disposition": name})
 
@@ -84,7 +84,7 @@ async def export_leaks(
 @router.get("/v1/leaks/{leak_id}", responses=examples.of({"a leak": leak_examples.DETAIL}))
 async def show_leak(request: Request, leak_id: LeakId, caller: Reviewer) -> LeakDetailBody:
     """One leak with what was said of it by the caller's organization; by everybody for an administrator."""
-    leak, history = await _asking(
+    leak, history = await asking(
         request, caller, lambda reviews, viewer: (reviews.get(viewer, leak_id), reviews.history(viewer, leak_id))
     )
     said = [one.to_json() for one in history]
@@ -105,7 +105,7 @@ async def judge_leak(
         history = [JudgementBody.of(one) for one in reviews.history(viewer, leak_id)]
         return DispositionReply(id=leak_id, disposition=said.disposition, history=history)
 
-    reply = await _asking(request, caller, judged)
+    reply = await asking(request, caller, judged)
     log.info("leak judged", disposition=reply.disposition.value)
     return reply
 
@@ -113,11 +113,11 @@ async def judge_leak(
 @router.get("/v1/alerts", responses=examples.of({"alerts": leak_examples.ALERTS}))
 async def list_alerts(request: Request, caller: Reviewer) -> AlertListBody:
     """What was noticed over many leaks, the newest first: all for an administrator, else of one's own keys."""
-    found = await _asking(request, caller, lambda reviews, viewer: reviews.alerts.listed(viewer))
+    found = await asking(request, caller, lambda reviews, viewer: reviews.alerts.listed(viewer))
     return AlertListBody.model_validate({"data": [alert.to_json() for alert in found]})
 
 
-async def _asking(request: Request, caller: Caller, ask: Callable[[Reviews, Viewer], Result]) -> Result:
+async def asking(request: Request, caller: Caller, ask: Callable[[Reviews, Viewer], Result]) -> Result:
     """Ask in a thread; what is written is written to its end even if the client goes away."""
     structlog.contextvars.bind_contextvars(org=caller.org, key=caller.key_id)
     services = cast("Services", request.app.state.services)

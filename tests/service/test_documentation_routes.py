@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from service import (
     completion_schemas,
+    exception_schemas,
     feedback_schemas,
     fim_schemas,
     index_schemas,
@@ -24,7 +25,16 @@ from service.routes.examples import NAME
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
-MODULES = (completion_schemas, feedback_schemas, fim_schemas, infill_schemas, index_schemas, leak_schemas, schemas)
+MODULES = (
+    completion_schemas,
+    exception_schemas,
+    feedback_schemas,
+    fim_schemas,
+    infill_schemas,
+    index_schemas,
+    leak_schemas,
+    schemas,
+)
 GENERATING = ("/v1/completions", "/v1/fim/completions", "/infill")
 
 

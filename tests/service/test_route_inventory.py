@@ -46,6 +46,9 @@ NEVER_GENERATES = {
     ("GET", "/v1/leaks/export"),
     ("GET", "/v1/leaks/{leak_id}"),
     ("POST", "/v1/leaks/{leak_id}/disposition"),
+    ("GET", "/v1/exceptions"),
+    ("POST", "/v1/exceptions"),
+    ("DELETE", "/v1/exceptions/{exception_id}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/openapi.json"),
@@ -70,6 +73,7 @@ NEVER_GENERATES = {
 }
 # What there is none of without a name, or where nobody set it up.
 NAMES = {"{name}": "console.css", "{path:path}": ""}
+THERE_IS_NONE = ("there is no leak", "there is no exception")
 NOT_SET_UP = {"/console/oidc", "/console/oidc/callback"}
 STREAMED = pytest.mark.parametrize("stream", [False, True])
 ROUTES = pytest.mark.parametrize("route", GENERATES, ids=lambda route: route[1])
@@ -166,11 +170,11 @@ def test_other_routes_ask_no_engine(canary: SimpleNamespace, route: tuple[str, s
         json={"prompt": "x", "input_prefix": "x"} if method != "GET" else None,
         headers={"Authorization": f"Bearer {key}"},
     )
-    # A leak that is not there says so itself; a route that is not there says where to read of routes.
+    # A leak or an exception that is not there says so itself; a route that is not there says where to read of routes.
     if path in NOT_SET_UP:
         assert "not set up here" in reply.text
         return
-    assert reply.status_code != 404 or reply.json()["error"]["message"].startswith("there is no leak")
+    assert reply.status_code != 404 or reply.json()["error"]["message"].startswith(THERE_IS_NONE)
     assert CANARY not in reply.text
     assert canary.engine.asked == []
 

@@ -51,6 +51,9 @@ def asked(leak: str) -> dict[str, tuple[str, str, dict[str, Any] | None]]:
         "export": ("GET", "/v1/leaks/export", None),
         "show": ("GET", f"/v1/leaks/{leak}", None),
         "judge": ("POST", f"/v1/leaks/{leak}/disposition", {"disposition": "confirmed"}),
+        "exceptions": ("GET", "/v1/exceptions", None),
+        "except": ("POST", "/v1/exceptions", {"leak": leak, "days": 30}),
+        "revoke": ("DELETE", f"/v1/exceptions/{leak}", None),
     }
 
 
@@ -72,7 +75,7 @@ def test_no_other_scope_opens_a_route(desk: SimpleNamespace, route: str, scopes:
     assert desk.services.reviews is not None
 
 
-@pytest.mark.parametrize("route", ["show", "judge"])
+@pytest.mark.parametrize("route", ["show", "judge", "except", "revoke"])
 def test_of_others_leaks_nothing_is_learned(desk: SimpleNamespace, route: str) -> None:
     """A leak between two others is as good as none."""
     leak = desk.leaks.write("org:globex", to="acme")
@@ -237,6 +240,8 @@ def test_a_ledger_that_cannot_be_read_says_so(desk: SimpleNamespace, monkeypatch
     monkeypatch.setattr("service.review.source.LeakSource.before", broken)
     monkeypatch.setattr("service.review.source.LeakSource.get", broken)
     monkeypatch.setattr("service.review.alerts.Alerts.listed", broken)
+    monkeypatch.setattr("service.review.exceptions.Exceptions.listed", broken)
+    monkeypatch.setattr("service.review.exceptions.Exceptions.get", broken)
     for method, path, body in asked(leak).values():
         reply = client.request(method, path, json=body)
         assert reply.status_code == 503
