@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +20,7 @@ from guard.background import backgrounds_for
 from guard.candidates import Examination
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
-from guard.exemptions import Exemptions, excused
+from guard.exemptions import excused, exempted
 from guard.hits import Hits, picked
 from guard.layout import ENTRY
 from guard.licenses import LicensePolicy, decide
@@ -84,11 +83,11 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the index says of a reading. `exempted`: whether something was left out because it is exempt."""
+    """What the index says of a reading. `left_out`: whether something counts as not there because it is exempt."""
 
     matches: list[Match]
     version: int
-    exempted: bool
+    left_out: bool
 
 
 class Guard:
@@ -98,7 +97,6 @@ class Guard:
         self._index = index
         self._digester = digester
         self._prefix_characters = prefix_characters
-        self._exemptions = Exemptions(index)
 
     def ready(self) -> None:
         """Raise a RefusalError unless a check could be answered now."""
@@ -118,7 +116,7 @@ class Guard:
         reading = self._read(query)
         found = self._found(reading, query.exempt)
         # Asked again as if nothing were exempt, so that the ledger tells of each use of an exemption.
-        passed = excused(self._found(reading, frozenset()).matches, query.exempt) if found.exempted else ()
+        passed = excused(self._found(reading, frozenset()).matches, query.exempt) if found.left_out else ()
         return Decision(
             id=new_decision_id(),
             action=strictest([match.action for match in found.matches]),
@@ -137,7 +135,7 @@ class Guard:
             prefix=_tail(query.prefix, self._prefix_characters),
             language=query.language,
             caution=caution,
-            exempted=partial(self._exemptions.at, query.exempt) if query.exempt else None,
+            exempt=query.exempt,
         )
 
     def look(self, growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
@@ -159,11 +157,11 @@ class Guard:
     def _found(self, reading: _Reading, exempt: Exempt) -> _Found:
         """The matches in all documents but the exempt ones, as of one state of the index."""
         for _ in range(LOOKUPS):
-            hits, candidates, exempted = self._candidates(reading, exempt)
+            hits, candidates, left_out = self._candidates(reading, exempt)
             records = hits.records | self._index.records({one.document for one in candidates} - hits.records.keys())
             if all(candidate.document in records for candidate in candidates):
                 matches = matches_of(candidates, records, reading.view, reading.boundary, reading.length)
-                return _Found(matches, hits.version, exempted)
+                return _Found(matches, hits.version, left_out)
         message = "the index names documents that it has no record of: run `cleanroom index verify --mend`"
         raise StoreUnavailableError(message)
 
@@ -172,15 +170,15 @@ class Guard:
 
         With the closer look come the records of those suspected, so that it is the last round trip.
         """
-        hits, examinations, candidates, exempted = self._look(reading, reading.probes, exempt)
+        hits, examinations, candidates, left_out = self._look(reading, reading.probes, exempt)
         suspects = [examination.suspects() for examination in examinations]
         if not candidates and any(suspects):
             probes = zip(reading.probes, suspects, strict=True)
             closer = tuple(self._digester.closer(probe) for probe, some in probes if some)
             records = list(dict.fromkeys(document for some in suspects for document in some[:SUSPECTS]))
             hits, _, candidates, also = self._look(reading, closer, exempt, records)
-            exempted = exempted or also
-        return hits, candidates, exempted
+            left_out = left_out or also
+        return hits, candidates, left_out
 
     def _look(
         self, reading: _Reading, probes: tuple[Probe, ...], exempt: Exempt, records: Sequence[DocumentId] = ()
@@ -189,7 +187,7 @@ class Guard:
         names = _names(probes)
         answer = hits = self._index.lookup(np.concatenate([names, reading.literals.names]), records)
         if exempt:
-            hits = self._exemptions.at(exempt, answer.version).without(answer)
+            hits = answer.only(~exempted(self._index, exempt, answer))
         found = recitals(reading.literals, _from(hits, len(names)), self._index, reading.view)
         examinations = [
             Examination(probe, own_hits, backgrounds_for(reading.language, probe.syntax), boundary=reading.boundary)

@@ -201,14 +201,6 @@ class Index:
             table = self._writer.hgetall(PATHS + id_) if id_ else {}
         return {path.decode("utf-8", "surrogateescape"): value[3:] for path, value in table.items()}
 
-    def documents(self, owner: Owner, paths: Sequence[str]) -> list[DocumentId]:
-        """The documents that stand under some of the owner's paths now, of those that do."""
-        names = [path.encode(errors="surrogateescape") for path in paths]
-        with self.store.refusing():
-            id_ = self._reader.hget(OWNER_IDS, str(owner))
-            places = self._reader.hmget(PATHS + id_, names) if id_ and names else []
-        return [document_id(id_ + place[:3]) for place in places if place]
-
     def owners(self) -> list[Owner]:
         """Everyone who has ever been given an id and was not forgotten."""
         with self.store.refusing():

@@ -20,6 +20,7 @@ import numpy as np
 from guard.background import backgrounds_for
 from guard.candidates import Examination
 from guard.chaining import GAP_LIMIT
+from guard.exemptions import exempted
 from guard.hits import Hits, owner_number
 from guard.recitals import recitals
 from guard.tokens import lex
@@ -29,12 +30,12 @@ from guard.vocabulary import STRING
 from guard.winnowing import W
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from guard.digest import Digester, Probe
-    from guard.exemptions import Exempted
+    from guard.exemptions import Exempt
     from guard.index import Index
     from guard.literals import Literals
     from guard.policy import Viewpoint
@@ -110,16 +111,16 @@ class Watch:
         prefix: str,
         language: str | None,
         caution: Caution,
-        exempted: Callable[[int], Exempted] | None = None,
+        exempt: Exempt = frozenset(),
     ) -> None:
-        """`prefix`: what stands before the generation. `exempted`: what may pass, by the version of the index."""
+        """`prefix`: what stands before the generation. `exempt`: documents whose copies may pass."""
         self._index = index
         self._digester = digester
         self._view = view
         self._prefix = prefix
         self._language = language
         self._caution = caution
-        self._exempted = exempted
+        self._exempt = exempt
         code = lex(prefix, language).code
         self._start = _beginning(code, len(code) - WINDOW)
         self._tokens = 0
@@ -149,16 +150,18 @@ class Watch:
         """What the index holds of these names."""
         return self._index.lookup(names)
 
-    def counted(self, postings: Sequence[NDArray[np.uint64]], hits: Hits) -> tuple[list[NDArray[np.uint64]], int]:
-        """What counts of the postings of some names, and the size of the index that does; `hits` is where they are of.
+    def counted(self, postings: Sequence[NDArray[np.uint64]]) -> Sequence[NDArray[np.uint64]]:
+        """Of the postings of several names those in documents that are not exempt.
 
         Raises:
             RefusalError: the index cannot answer.
         """
-        if self._exempted is None:
-            return list(postings), hits.tokens
-        exempted = self._exempted(hits.version)
-        return [exempted.postings_without(some) for some in postings], exempted.left(hits.tokens)
+        if not self._exempt or not any(map(len, postings)):
+            return postings
+        hits = self._hits(postings)
+        kept = hits.only(~exempted(self._index, self._exempt, hits))
+        places = np.searchsorted(kept.which, np.arange(len(postings) + 1))
+        return [kept.postings[first:last] for first, last in pairwise(places)]
 
     def weigh(self, reading: Reading, postings: Sequence[NDArray[np.uint64]], tokens: int) -> Hold:
         """What the postings of the reading's fresh names, in an index of so many `tokens`, say of it."""
@@ -269,7 +272,7 @@ def look_together(growing: Sequence[tuple[Watch, str]]) -> list[Hold]:
     places = np.searchsorted(hits.which, np.arange(len(names) + 1))
     postings = [hits.postings[first:last] for first, last in pairwise(places)]
     return [
-        watch.weigh(reading, *watch.counted(postings[first:last], hits))
+        watch.weigh(reading, watch.counted(postings[first:last]), hits.tokens)
         for (watch, _), reading, (first, last) in zip(growing, readings, pairwise(bounds), strict=True)
     ]
 

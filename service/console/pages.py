@@ -24,7 +24,10 @@ from service.console.reading import CHOICES, PERIODS, Question, every, find, rea
 from service.console.rendering import HEADERS, is_part, page
 from service.console.sessions import Session
 from service.errors import NotFoundError, PermissionDeniedError, ReviewUnavailableError
+from service.review.exceptions import DAYS
 from service.review.exports import FORMS
+from service.review.leak import Disposition, Role
+from service.review.reviews import exceptable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +111,9 @@ def leak_page(request: Request, session: Session, viewer: Viewer, leak_id: str, 
         leak, history = reviews.get(viewer, leak_id), reviews.history(viewer, leak_id)
     spans = [(match.start, match.end, match.kind) for match in leak.matches]
     drawn = strip(leak.generated_characters, leak.released_characters, spans)
-    values = {"leak": leak, "history": history, "strip": drawn, "said": said}
+    offered = leak.disposition == Disposition.FALSE_ALARM and leak.role is not Role.CALLER
+    values = {"leak": leak, "history": history, "strip": drawn, "said": said, "days": DAYS}
+    values["exceptable"] = exceptable(viewer, leak) if offered else []
     return page(request, "leak.html", session, {**values, "dispositions": CHOICES["disposition"][1:]})
 
 

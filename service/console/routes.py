@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from service.console import judging, oidc, pages, signing_in, static_files
+from service.console import exceptions, judging, oidc, pages, signing_in, static_files
 
 router = APIRouter()
-for part in (signing_in, oidc, static_files, judging, pages):
+for part in (signing_in, oidc, static_files, judging, exceptions, pages):
     router.include_router(part.router)

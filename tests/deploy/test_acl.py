@@ -17,6 +17,7 @@ from guard.check import Guard, GuardQuery
 from guard.commons import has_commons
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
+from guard.exemptions import Exemption
 from guard.index import Index
 from guard.ingest import IndexAddress, ingest
 from guard.licenses import LicensePolicy
@@ -148,9 +149,13 @@ def test_the_guard_needs_all_that_it_may_and_no_more(deployment: SimpleNamespace
         store.ping()
         guard = Guard(Index(store, key, home), Digester(key))
         guard.ready()
-        assert guard.check(GuardQuery(text=SOURCE, caller="acme", language="python")).action is Action.BLOCK
+        blocked = guard.check(GuardQuery(text=SOURCE, caller="acme", language="python"))
+        assert blocked.action is Action.BLOCK
         assert guard.check(GuardQuery(text=SOURCE, caller="globex", language="python")).action is Action.ALLOW
         assert guard.check(GuardQuery(text=OTHER, caller="acme", language="python")).action is Action.ALLOW
+        exempt = frozenset(Exemption("exc_1", match.owner, match.document) for match in blocked.matches)
+        query = GuardQuery(text=SOURCE, caller="acme", language="python", exempt=exempt)
+        assert guard.check(query).action is Action.ALLOW
     # What the service asks at its start.
     assert has_commons(IndexAddress(deployment.url("guard"), home, key.secret))
     assert used(deployment) == granted("guard")

@@ -17,6 +17,8 @@ import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples.ledger_records import record
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+from sqlalchemy.schema import CreateTable, DropTable
 
 from guard.errors import LedgerError
 from guard.ledger import Head, Ledger, LedgerEvent, LedgerRecord
@@ -26,6 +28,8 @@ from guard.types import Action, Decision, Match, MatchKind, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
 # No database that knows text holds NUL in it (the next test).
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
@@ -48,6 +52,7 @@ matches = st.builds(
     st.none() | st.just("GPL-2.0-only"),
     st.sampled_from(Action),
     names,
+    st.none() | st.just("exc_1"),
 )
 decisions = st.builds(
     Decision,
@@ -208,6 +213,34 @@ def test_how_bad_a_leak_is(expected: str | None, action: Action, change: dict[st
 def test_a_block_without_a_match_is_a_leak() -> None:
     assert severity(Decision("one", Action.BLOCK)) == "medium"
     assert severity(Decision("one", Action.CITE)) == "low"
+
+
+def test_an_event_and_what_is_done_with_it_are_both_there_or_neither(ledger: Ledger) -> None:
+    """And after one that was not written, the chain goes on."""
+    ledger.append(record(1))
+    beside = Table("written_beside", MetaData(), Column("number", Integer))
+    with ledger._database.writing() as connection:
+        connection.execute(DropTable(beside, if_exists=True))
+        connection.execute(CreateTable(beside))
+
+    def done(connection: Connection) -> None:
+        connection.execute(insert(beside).values(number=7))
+
+    def undone(connection: Connection) -> None:
+        done(connection)
+        raise KeyError
+
+    def numbers() -> list[int]:
+        with ledger._database.reading() as connection:
+            return list(connection.execute(select(beside.c.number)).scalars())
+
+    event = LedgerEvent("exception", "exc-1", {})
+    with pytest.raises(KeyError):
+        ledger.note(event, undone)
+    assert (ledger.events(), numbers()) == ([], [])
+    noted = ledger.note(event, done)
+    assert (ledger.events(), numbers()) == ([noted], [7])
+    assert ledger.verify().entries == 2
 
 
 def test_events_stand_in_the_chain_beside_decisions(ledger: Ledger) -> None:

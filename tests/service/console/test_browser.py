@@ -13,6 +13,9 @@ from consoles.chromium import needs_browser, sign_in, started
 from consoles.served import DOCUMENTS, leak
 
 from guard.types import Owner
+from service.review.leak import Disposition
+from service.review.reviews import exceptable
+from service.review.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, needs_browser]
 IMAGES = Path(__file__).resolve().parents[3] / "docs" / "images"
 FAULTS = {"serious", "critical"}
+ADMIN = Viewer("operator", "key", admin=True)
 
 
 @pytest.fixture(scope="module")
@@ -194,11 +198,22 @@ def test_a_session_that_ended_leads_to_the_sign_in(page: Page, demo: Console) ->
     page.wait_for_url("**/console/sign-in")
 
 
+def excepted(demo: Console) -> str:
+    """A false alarm of which there is an exception."""
+    one = demo.ledger.entries(newest_first=True, limit=1)[0].record.decision.id
+    assert demo.services.reviews is not None
+    demo.services.reviews.judge(ADMIN, [one], Disposition.FALSE_ALARM)
+    (owner, document), *_ = exceptable(ADMIN, demo.services.reviews.get(ADMIN, one))
+    demo.services.reviews.except_document(ADMIN, one, days=30, owner=owner, document=document, note="generated")
+    return one
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(page: Page, demo: Console, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-    one = demo.ledger.entries(newest_first=True, limit=1)[0].record.decision.id
+    one = excepted(demo)
     paths = ("/console", "/console/leaks", f"/console/leaks/{one}", "/console/inventory", "/console/ledger")
+    paths += ("/console/exceptions", "/console/exceptions?ended")
     for path in (*paths, "/console/leaks/none", "/console/leaks?q=nothing"):
         page.goto(demo.url + path)
         if path == "/console/leaks":

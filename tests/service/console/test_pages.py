@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consoles.served import Console
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
-PAGES = ("/console", "/console/leaks", "/console/inventory", "/console/ledger")
+PAGES = ("/console", "/console/leaks", "/console/exceptions", "/console/inventory", "/console/ledger")
 
 
 @pytest.fixture

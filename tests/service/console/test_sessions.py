@@ -22,6 +22,7 @@ PAGES = (
     "/console/leaks",
     "/console/leaks/export",
     "/console/leaks/x",
+    "/console/exceptions",
     "/console/inventory",
     "/console/ledger",
 )
@@ -29,6 +30,8 @@ FORMS = (
     "/console/sign-out",
     "/console/leaks/dispositions",
     "/console/leaks/x/disposition",
+    "/console/leaks/x/exception",
+    "/console/exceptions/x/revoke",
     "/console/ledger/verify",
 )
 
