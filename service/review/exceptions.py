@@ -41,6 +41,7 @@ STANDING_LIMIT = 200
 LISTED = 500
 PACE = 1.0
 """Seconds for which it is remembered which exceptions stand: so soon one of another process counts, or ends, here."""
+EXCEPTION = "exception"
 MADE, REVOKED, EXPIRED = "exception-made", "exception-revoked", "exception-expired"
 """Events of the ledger."""
 
@@ -121,7 +122,7 @@ class Exceptions:
         now = datetime.now(UTC)
         until = now + timedelta(days=wanted.days)
         row: dict[str, Any] = {"id": new_id("exc"), "owner": wanted.owner, "document": wanted.document}
-        row |= {"org": wanted.org or ""}
+        row |= {"kind": EXCEPTION, "org": wanted.org or ""}
         row |= {"decision_id": leak, "party": viewer.party, "maker": viewer.org, "key_id": viewer.key_id}
         row |= {"at": written(now), "until": until.timestamp(), "note": wanted.note, "ended": "", "ended_at": ""}
 

@@ -103,12 +103,13 @@ place_table = Table(
     Column("place", BigInteger, nullable=False),
 )
 
-# Documents whose copies may pass (service.review.exceptions). `org`: for whom, "" for all; `until` in seconds since
+# Documents whose copies may pass (service.review.exceptions). `kind`: what they count as; `org`: for whom, "" for all; `until` in seconds since
 # 1970; `ended` is how it ended, "" while it stands. Rows stay.
 exception_table = Table(
     "review_exceptions",
     metadata,
     Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
     Column("owner", Text, nullable=False),
     Column("document", Text, nullable=False),
     Column("org", String(63), nullable=False),
