@@ -103,8 +103,8 @@ place_table = Table(
     Column("place", BigInteger, nullable=False),
 )
 
-# Documents whose copies may pass (service.review.exceptions). `kind`: what they count as; `org`: for whom, "" for all; `until` in seconds since
-# 1970; `ended` is how it ended, "" while it stands. Rows stay.
+# Documents whose copies may pass (service.review.exceptions). `kind`: what they count as; `org`: for whom, "" for all;
+# `until` in seconds since 1970; `ended` is how it ended, "" while it stands. Rows stay.
 exception_table = Table(
     "review_exceptions",
     metadata,
