@@ -144,7 +144,7 @@ class Watch:
         literals = self._digester.literals(window, max(0, len(self._prefix) - self._start), len(window))
         asked = chain(*(probe.fingerprints.names.tolist() for probe in probes), literals.names.tolist())
         fresh = list(dict.fromkeys(name for name in asked if name not in self._postings))
-        return Reading(window, probes, literals, fresh, finished(self._prefix, text))
+        return Reading(window, probes, literals, fresh, finished(self._prefix, text, goes_on=True))
 
     def lookup(self, names: NDArray[np.uint64]) -> Hits:
         """What the index holds of these names."""
