@@ -4,6 +4,11 @@ The engine is a server that writes real code at a fixed pace (serve_vllm.py has 
 process of its own with accounts, quotas, ledger and an index of the standard library and of fragments made up. Both are
 asked in turn. Text of streams leaves as `early` and `late` let it (CLEANROOM_STREAM_RELEASE). The
 gateway alone is measured before an engine that answers at once, beside the least proxy of the same libraries.
+
+    python benchmarks/serve.py [--json] [--scale small|full] [--fragments 1000000]
+
+The fragments are drawn at random, the same each time (filling.py): look-ups find an index of that size, but no text
+shares anything with them. A million take some five minutes to write.
 """
 
 from __future__ import annotations
@@ -39,7 +44,10 @@ from service.load import Summary, Target, measure, prompts_of
 from service.settings import load_settings
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
+
+    from rich.progress import Progress
 
 UPSTREAM, PROXY = (Path(__file__).with_name(name) for name in ("serve_upstream.py", "serve_proxy.py"))
 KEY = hashlib.sha256(b"benchmark")
@@ -64,13 +72,15 @@ SIZES = {"small": Size(10_000, 96, 2), "full": Size(1_000_000, 128, 4)}
 
 def main() -> None:
     """Measure, print, and end with the JSON line."""
-    options = options_of(__doc__, SIZES)
+    options = options_of(__doc__, SIZES, more=fragments_of)
     size = SIZES[options.scale]
     report = Report("serve")
     prompts = prompts_of(None, size.requests)
+    fragments = options.fragments or size.fragments
+    report.figures["fragments"] = fragments
     with progress() as bar, ExitStack() as stack:
         task = bar.add_task("index", total=3 + len(STREAMS))
-        home, key = stack.enter_context(prepared(size.fragments))
+        home, key = stack.enter_context(prepared(fragments, filling(bar, fragments)))
         bar.update(task, advance=1, description="streams")
         paced = stack.enter_context(upstream(PACE)).url
         engine = Target("engine", f"{paced}/v1")
@@ -184,8 +194,19 @@ class Server:
         return float(times.user + times.system)
 
 
+def fragments_of(parser: argparse.ArgumentParser) -> None:
+    """The option of the index's size."""
+    parser.add_argument("--fragments", type=int, help="in the index beside the standard library (default: by --scale)")
+
+
+def filling(bar: Progress, fragments: int) -> Callable[[int], None]:
+    """A line of the progress for an index that is filled."""
+    task = bar.add_task("fragments", total=fragments)
+    return lambda written: bar.update(task, completed=written)
+
+
 @contextmanager
-def prepared(fragments: int) -> Iterator[tuple[Path, str]]:
+def prepared(fragments: int, told: Callable[[int], None] = lambda _: None) -> Iterator[tuple[Path, str]]:
     """A home with an index of so many made-up fragments beside the standard library, and a caller's key."""
     with tempfile.TemporaryDirectory(prefix="cr-bench-") as folder:
         home = Path(folder)
@@ -195,7 +216,7 @@ def prepared(fragments: int) -> Iterator[tuple[Path, str]]:
             add_standard_library(address, jobs=1)
             index = Index(store, IndexKey(address.key), home)
             index.open()
-            fill(index, Owner.organization("filler"), fragments, progress=lambda _: None)
+            fill(index, Owner.organization("filler"), fragments, progress=told)
             with Accounts(load_settings(home=home).database_url) as accounts:
                 accounts.add_organization("caller")
                 _, key = accounts.create_key("caller", frozenset({Scope.COMPLETE}))

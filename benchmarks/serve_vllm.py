@@ -4,7 +4,7 @@ Needs an environment with vLLM, such as that of `make test-vllm`: a GPU's, or th
 packaged model; Cleanroom asks it by its URL, as `early` and as `late`. All are asked the same, but for a first line
 that makes each prompt a new one to the cache of the server.
 
-    SCALE=small|full VLLM=EXECUTABLE python benchmarks/serve_vllm.py
+    SCALE=small|full VLLM=EXECUTABLE python benchmarks/serve_vllm.py [--fragments 1000000]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from options import options_of
 from report import Report, progress
-from serve import STREAMS, Size, compared, free_port, prepared, running, serving
+from serve import STREAMS, Size, compared, filling, fragments_of, free_port, prepared, running, serving
 
 from service.engines.vllm_command import VllmSettings, find_vllm, model_source, vllm_environment
 from service.load import Target, measure, prompts_of
@@ -34,12 +34,14 @@ NAME = "packaged"
 
 def main() -> None:
     """Measure, print, and end with the JSON line."""
-    options = options_of(__doc__, SIZES)
+    options = options_of(__doc__, SIZES, more=fragments_of)
     size = SIZES[options.scale]
     report = Report("serve-vllm")
+    fragments = options.fragments or size.fragments
+    report.figures["fragments"] = fragments
     with progress() as bar, ExitStack() as stack:
         task = bar.add_task("index and model", total=2 + len(STREAMS))
-        home, key = stack.enter_context(prepared(size.fragments))
+        home, key = stack.enter_context(prepared(fragments, filling(bar, fragments)))
         bar.update(task, advance=1)
         url, engine_key = stack.enter_context(vllm(home))
         bar.update(task, advance=1, description="streams")

@@ -9,7 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DDL, JSON, BigInteger, Column, ForeignKey, MetaData, String, Table, create_engine, event, inspect
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    inspect,
+    select,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn, CreateTable
@@ -47,6 +61,13 @@ keys_table = Table(
     Column("requests_per_minute", BigInteger, nullable=True),
     Column("tokens_per_day", BigInteger, nullable=True),
 )
+# Laid out once: that takes longer than to ask.
+KEYS_OF = (
+    select(keys_table, organizations_table.c.license_policy)
+    .join(organizations_table)
+    .where(keys_table.c.id.in_(bindparam("ids", expanding=True)))
+)
+"""The keys of the list `ids`, each with its organization's policy."""
 # No foreign keys: removing an organization or a key does not wait for its sessions, which end by being looked up.
 sessions_table = Table(
     "console_sessions",

@@ -20,11 +20,11 @@ from sqlalchemy.exc import IntegrityError
 
 from guard.licenses import LicensePolicy
 from guard.types import require_slug
-from service.account_schema import LABEL_LIMIT, keys_table, open_database, organizations_table, refusing
+from service.account_schema import KEYS_OF, LABEL_LIMIT, keys_table, open_database, organizations_table, refusing
 from service.errors import AccountError, AuthenticationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -217,24 +217,36 @@ class Accounts:
 
     def authenticate(self, secret: str) -> Caller:
         """Return whose key `secret` is. Raises AuthenticationError, which does not tell unknown from revoked."""
-        shape = SECRET.fullmatch(secret)
-        query = select(keys_table, organizations_table.c.license_policy).join(organizations_table)
+        (found,) = self.authenticate_all([secret])
+        if isinstance(found, AuthenticationError):
+            raise found
+        return found
+
+    def authenticate_all(self, secrets: Sequence[str]) -> list[Caller | AuthenticationError]:
+        """Whose key each of some secrets is, as `authenticate` says or raises it, by one question to the database."""
+        shapes = {secret: SECRET.fullmatch(secret) for secret in secrets}
+        # A misshapen secret asks too, for no id: the time of the answer tells nothing of the ids in use.
+        ids = {shape[1] if shape else "" for shape in shapes.values()}
         with self.transaction() as connection:
-            # A misshapen secret asks too, for no id: the time of the answer tells nothing of the ids in use.
-            query = query.where(keys_table.c.id == (shape[1] if shape else ""))
-            row = connection.execute(query).one_or_none()
-        matches = hmac.compare_digest(_hash(secret), UNKNOWN_HASH if row is None else row.hash)
-        if row is None or not matches or row.revoked is not None:
-            message = "this API key is unknown or revoked: ask your administrator for one (`cleanroom key create`)"
-            raise AuthenticationError(message)
-        key = _key(row)
-        return Caller(key.org, key.id, key.scopes, LicensePolicy.from_json(row.license_policy), key.quota)
+            rows = {row.id: row for row in connection.execute(KEYS_OF, {"ids": list(ids)})}
+        found = {secret: _caller(secret, rows.get(shape[1]) if shape else None) for secret, shape in shapes.items()}
+        return [found[secret] for secret in secrets]
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction in the database of accounts, also for what else is kept there."""
         with refusing(self._engine), self._engine.begin() as connection:
             yield connection
+
+
+def _caller(secret: str, row: Row[Any] | None) -> Caller | AuthenticationError:
+    """Whose key `secret` is, if `row` is that of its id."""
+    matches = hmac.compare_digest(_hash(secret), UNKNOWN_HASH if row is None else row.hash)
+    if row is None or not matches or row.revoked is not None:
+        message = "this API key is unknown or revoked: ask your administrator for one (`cleanroom key create`)"
+        return AuthenticationError(message)
+    key = _key(row)
+    return Caller(key.org, key.id, key.scopes, LicensePolicy.from_json(row.license_policy), key.quota)
 
 
 def _hash(secret: str) -> str:

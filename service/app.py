@@ -13,6 +13,7 @@ import structlog
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
+from service.auth import door_of
 from service.console import routes as console
 from service.console.verification import Verifications
 from service.errors import ServiceError
@@ -61,6 +62,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.pipeline = Pipeline(observed(services))
+    app.state.door = door_of(services.accounts)
     app.state.feedback = Feedback(services.ledger, services.metrics.feedback)
     app.state.started = int(time.time())
     app.state.index_limiter = CapacityLimiter(index.WORKERS)

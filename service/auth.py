@@ -5,31 +5,42 @@ Knows no route; each names the scope that it asks for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from fastapi import Depends
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation of a dependency at run time
 
 from service.accounts import Caller  # noqa: TC001 - as above
-from service.errors import AuthenticationError, PermissionDeniedError
+from service.errors import AccountsUnavailableError, AuthenticationError, PermissionDeniedError
+from service.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from service.accounts import Scope
+    from service.accounts import Accounts, Scope
     from service.parts import Services
 
+Door: TypeAlias = "Together[str, Caller | AuthenticationError]"
+"""Asked whose key a bearer token is."""
 
-def requires(scope: Scope, *others: Scope) -> Callable[[Request], Caller]:
+
+def door_of(accounts: Accounts) -> Door:
+    """What asks the accounts for all who come at once, in a worker thread, since that asks a database."""
+    return Together(accounts.authenticate_all, refusals=(AccountsUnavailableError,))
+
+
+def requires(scope: Scope, *others: Scope) -> Callable[[Request], Awaitable[Caller]]:
     """A FastAPI dependency: the caller behind the request, who must hold `scope` or one of `others`.
 
-    It raises AuthenticationError without a good key and PermissionDeniedError without the scope. FastAPI runs it in a
-    worker thread, since it asks the database: every time, so that a revoked key fails at its next request.
+    It raises AuthenticationError without a good key and PermissionDeniedError without the scope. The database is asked
+    every time, after the request came, so that a revoked key fails at its next request.
     """
 
-    def caller(request: Request) -> Caller:
-        services = cast("Services", request.app.state.services)
-        found = services.accounts.authenticate(bearer_token(request.headers.get("authorization", "")))
+    async def caller(request: Request) -> Caller:
+        door = cast("Door", request.app.state.door)
+        found = await door.ask(bearer_token(request.headers.get("authorization", "")))
+        if isinstance(found, AuthenticationError):
+            raise found
         if found.scopes.isdisjoint({scope, *others}):
             message = (
                 f"key {found.key_id} lacks the scope {scope.value!r}: ask your administrator for one that has it "

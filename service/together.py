@@ -37,8 +37,15 @@ class Together(Generic[Asked, Answer]):
     `seconds`: how long the last go took.
     """
 
-    def __init__(self, work: Callable[[list[Asked]], Sequence[Answer]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[list[Asked]], Sequence[Answer]],
+        *,
+        refusals: tuple[type[Exception], ...] = (RefusalError,),
+    ) -> None:
+        """`refusals`: errors that are nobody's own; what refuses one refuses all."""
         self._work = work
+        self._refusals = refusals
         self._waiting: list[_Turn[Asked, Answer]] = []
         self._going: asyncio.Task[None] | None = None
         self.seconds = 0.0
@@ -65,7 +72,7 @@ class Together(Generic[Asked, Answer]):
         try:
             answers = await to_thread.run_sync(self._work, [turn.asked for turn in turns])
         except Exception as error:  # noqa: BLE001 - handed on to whoever asked
-            if len(turns) > 1 and not isinstance(error, RefusalError):
+            if len(turns) > 1 and not isinstance(error, self._refusals):
                 # One that cannot be answered takes no other with it; what refuses one refuses all.
                 for turn in turns:
                     await self._serve([turn])

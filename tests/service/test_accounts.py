@@ -114,6 +114,20 @@ def test_key_needs_a_scope_and_a_short_label(accounts: Accounts) -> None:
         accounts.create_key("acme", COMPLETE, "x" * 201)
 
 
+def test_many_at_once_are_each_told_who_they_are(accounts: Accounts) -> None:
+    first, one = accounts.create_key("acme", COMPLETE)
+    second, other = accounts.create_key("globex", COMPLETE)
+    revoked, gone = accounts.create_key("globex", COMPLETE)
+    accounts.revoke_key(revoked.id)
+    asked = [one, "nonsense", other, gone, one, f"cr_{first.id}_{other[-43:]}", "", f"cr_unknownabcde_{one[-43:]}"]
+    found = accounts.authenticate_all(asked)
+    assert [each.key_id if isinstance(each, Caller) else None for each in found] == [
+        first.id, None, second.id, None, first.id, None, None, None,
+    ]  # fmt: skip
+    assert all(isinstance(each, Caller | AuthenticationError) for each in found)
+    assert accounts.authenticate_all([]) == []
+
+
 def test_secret_with_another_keys_id_is_refused(accounts: Accounts) -> None:
     first, _ = accounts.create_key("acme", COMPLETE)
     _, second = accounts.create_key("globex", COMPLETE)

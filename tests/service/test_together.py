@@ -65,6 +65,21 @@ def test_a_refusal_refuses_all_and_is_not_asked_for_again() -> None:
     assert goes == [5]
 
 
+def test_what_refuses_all_is_for_the_work_to_say() -> None:
+    goes: list[int] = []
+
+    def work(asked: list[int]) -> list[int]:
+        goes.append(len(asked))
+        raise TimeoutError
+
+    async def ask() -> list[object]:
+        together = Together(work, refusals=(TimeoutError,))
+        return await asyncio.gather(*map(together.ask, range(5)), return_exceptions=True)
+
+    assert all(isinstance(answer, TimeoutError) for answer in asyncio.run(ask()))
+    assert goes == [5]
+
+
 def test_what_was_asked_for_is_done_for_those_who_left_too() -> None:
     done: list[int] = []
 
