@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import httpx
@@ -52,6 +53,7 @@ class Connection:
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
         self._socket = socket
         self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
 
     @property
     def is_open(self) -> bool:
@@ -62,11 +64,12 @@ class Connection:
         """Make ready to send; connects only when there is something to send."""
         if self._client is not None:
             return
+        # httpx's own takes a third more of the processor for a stream.
+        self._transport = AiohttpTransport(client=self._session)
         self._client = httpx.AsyncClient(
             headers=self._headers,
             timeout=self._timeout,
-            # httpx's own takes a third more of the processor for a stream.
-            transport=AiohttpTransport(client=self._session),
+            transport=self._transport,
             # A proxy of the environment cannot reach this machine's own servers.
             trust_env=not is_loopback(self._base_url),
         )
@@ -81,7 +84,7 @@ class Connection:
 
     async def close(self) -> None:
         """Break off everything that is under way. Safe to call twice."""
-        client, self._client = self._client, None
+        client, self._client, self._transport = self._client, None, None
         if client is not None:
             await client.aclose()
             await asyncio.sleep(0)  # transports close in the loop's next turn
@@ -119,11 +122,23 @@ class Connection:
     async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
         """An open answer to `POST path`. Leaving closes the connection, by which the server learns to stop."""
         client = self._require_client()
+        transport = cast("httpx.AsyncBaseTransport", self._transport)
+        # Past the client, which spends as much on cookies, redirects and headers as the transport on the exchange.
+        request = httpx.Request(
+            "POST",
+            f"{self._base_url}{path}",
+            headers=[*client.headers.raw, (b"Content-Type", b"application/json")],
+            content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+            extensions={"timeout": self._timeout.as_dict()},
+        )
         try:
-            async with client.stream("POST", f"{self._base_url}{path}", json=body) as response:
+            response = await transport.handle_async_request(request)
+            try:
                 if response.status_code != httpx.codes.OK:
                     raise rejection(response.status_code, await _beginning(response), self.place)
                 yield response
+            finally:
+                await response.aclose()
         except httpx.HTTPError as error:
             raise self._failure(error) from error
 

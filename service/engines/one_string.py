@@ -8,6 +8,7 @@ writes about models. Knows no connection.
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def _tokens(family: FillInTheMiddle | None) -> Iterable[str]:
     return (*END_TOKENS, *TURNS, *(token for each in FAMILIES for token in tokens_of(each)))
 
 
+@cache
 def _pattern(family: FillInTheMiddle | None) -> re.Pattern[str]:
     names = sorted({written(token) for token in _tokens(family)}, key=len, reverse=True)
     return re.compile("|".join((BARRED, *map(re.escape, names))))
