@@ -45,7 +45,9 @@ def main() -> None:
         bar.update(task, advance=1)
         url, engine_key = stack.enter_context(vllm(home))
         bar.update(task, advance=1, description="streams")
-        given = {"CLEANROOM_ENGINE_API_KEY": engine_key, "CLEANROOM_REQUEST_TIMEOUT": "600"}
+        given = {"CLEANROOM_ENGINE_API_KEY": engine_key}
+        # On few cores a server is silent for long before the first of so many tokens.
+        given |= {"CLEANROOM_REQUEST_TIMEOUT": "600", "CLEANROOM_ENGINE_READ_TIMEOUT": "600"}
         targets = [Target("engine", f"{url}/v1", engine_key)]
         for way in ("early", "late"):
             server = stack.enter_context(serving(home, url, way, engine="vllm", **given))

@@ -49,6 +49,12 @@ class EngineSettings(BaseSettings):
     )
     engine_api_key: SecretStr | None = Field(None, description="Key that the engine sends to the servers at that URL.")
     engine_start_timeout: Seconds = Field(600.0, description="Seconds that a server of the engine `vllm` may load.")
+    engine_read_timeout: Seconds = Field(
+        30.0,
+        description="Seconds that a server of the engines `vllm` and `openai` may send nothing, before its first token "
+        "and between two, until it counts as failed. Servers that queue for longer want more, and "
+        "`request_timeout` as well.",
+    )
     engine_seeds: bool | None = Field(
         None,
         description="Whether the engine `vllm` passes seeds on; builds for CPUs die of them. Unset: unless Cleanroom "

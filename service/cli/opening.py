@@ -138,6 +138,7 @@ def engine_of(settings: Settings, release: ServedRelease | None = None) -> Engin
         vllm_arguments=settings.vllm_arguments or "",
         adapters=settings.adapters,
         start_timeout=settings.engine_start_timeout,
+        read_timeout=settings.engine_read_timeout,
         seeds=settings.engine_seeds,
     )
 

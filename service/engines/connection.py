@@ -149,7 +149,10 @@ class Connection:
             message = f"{self.place} cannot be reached ({kind}): start the server or mend the URL"
             return EngineUnavailableError(message)
         if isinstance(error, httpx.TimeoutException):
-            message = f"{self.place} sent nothing for {self._timeout.read:g} s: look at that server, then retry"
+            message = (
+                f"{self.place} sent nothing for {self._timeout.read:g} s: look at that server, or let it be silent for "
+                "longer with CLEANROOM_ENGINE_READ_TIMEOUT"
+            )
             return EngineError(message)
         message = f"{self.place} broke the connection off ({kind}): look at that server, then retry"
         return EngineError(message)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import pytest
 from samples.upstream import (
@@ -12,9 +13,14 @@ from samples.upstream import (
     ask,
 )
 
+from service.cli.opening import engine_of
 from service.engines.openai import OpenAIEngine
 from service.engines.protocol import EnginePrompt, Sampling
 from service.errors import ContextLengthError, EngineError, EngineUnavailableError, SetupError
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_refused_key_is_a_matter_of_setup(upstream: Upstream) -> None:
@@ -84,6 +90,23 @@ def test_more_tokens_than_the_window_are_not_even_asked_for(upstream: Upstream) 
 def test_a_hung_server_is_given_up(upstream: Upstream) -> None:
     with pytest.raises(EngineError, match=r"sent nothing for 0\.2 s"):
         ask(upstream, "hang", read_timeout=0.2)
+
+
+def test_how_long_a_server_may_be_silent_is_a_setting(upstream: Upstream, tmp_path: Path) -> None:
+    given = {"engine": "openai", "engine_url": upstream.url, "engine_api_key": KEY, "model": "hang"}
+    engine = engine_of(Settings.model_validate(given | {"home": tmp_path, "engine_read_timeout": 0.2}))
+
+    async def asked() -> None:
+        await engine.start()
+        try:
+            async with aclosing(engine.generate(EnginePrompt.plain("x = "), Sampling())) as pieces:
+                async for _ in pieces:
+                    pass
+        finally:
+            await engine.close()
+
+    with pytest.raises(EngineError, match=r"sent nothing for 0\.2 s.*CLEANROOM_ENGINE_READ_TIMEOUT"):
+        asyncio.run(asked())
 
 
 def test_the_server_notices_a_closed_stream(upstream: Upstream) -> None:
