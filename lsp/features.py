@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from lsp.server import STATUS, CleanroomServer, remark
+from lsp.syntax import word_before
 
 if TYPE_CHECKING:
+    from lsp.documents import Document
     from lsp.outcomes import Offer
     from lsp.settings import CommandLine
     from lsp.suggestions import Proposal
@@ -79,8 +81,9 @@ async def _inline_completion(ls: CleanroomServer, params: types.InlineCompletion
 
 async def _completion(ls: CleanroomServer, params: types.CompletionParams) -> types.CompletionList:
     found = await ls.suggest(params.text_document.uri, params.position)
+    items = [_menu_item(ls.documents[params.text_document.uri], *found)] if found else []
     # Incomplete: what fits here changes with every key.
-    return types.CompletionList(is_incomplete=True, items=[_menu_item(*found)] if found else [])
+    return types.CompletionList(is_incomplete=True, items=items)
 
 
 def _accepted(ls: CleanroomServer, *arguments: Any) -> None:  # noqa: ANN401 - whatever JSON an editor sends
@@ -128,15 +131,18 @@ def _command(offer: Offer) -> types.Command:
     return types.Command("Completion taken over", ACCEPTED, arguments=[offer.id])
 
 
-def _menu_item(proposal: Proposal, offer: Offer) -> types.CompletionItem:
-    text = proposal.text
+def _menu_item(document: Document, proposal: Proposal, offer: Offer) -> types.CompletionItem:
+    # Menus show only what begins with the word in front of the cursor: that word is part of the item.
+    word = word_before(proposal.spot.before)
+    text = word + proposal.text
+    place = types.Range(document.position(len(proposal.spot.before) - len(word)), proposal.range.end)
     label = next(line.strip() for line in text.splitlines() if line.strip())
     return types.CompletionItem(
         label=label[:LABEL_CHARACTERS],
         kind=types.CompletionItemKind.Text,
         detail="Cleanroom",
         documentation=text,
-        text_edit=types.TextEdit(proposal.range, text),
+        text_edit=types.TextEdit(place, text),
         command=_command(offer),
     )
 

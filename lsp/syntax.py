@@ -96,6 +96,14 @@ def in_word(line: str, rest: str) -> bool:
     return bool(line and rest) and _is_word(line[-1]) and _is_word(rest[0])
 
 
+def word_before(text: str) -> str:
+    """The part of a name or number that a text ends with."""
+    start = len(text)
+    while start and _is_word(text[start - 1]):
+        start -= 1
+    return text[start:]
+
+
 def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_"
 

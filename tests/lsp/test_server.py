@@ -77,6 +77,21 @@ def test_an_editor_without_ghost_text_has_menu_items(
     run(scenario())
 
 
+def test_a_menu_item_begins_with_the_word_that_is_being_typed(
+    run: Run, edit: Callable[..., Any], service: SimpleNamespace
+) -> None:
+    # Menus show no others. Positions count UTF-16 code units.
+    async def scenario() -> None:
+        service.text = "urn n + 1"
+        async with edit("--url", service.url, ghost=False) as editor:
+            editor.open("'\N{GRINNING FACE}'; ret")
+            (item,) = await editor.menu(0, 9)
+            assert item.label == "return n + 1"
+            assert item.text_edit == types.TextEdit(at(0, 6, 9), "return n + 1")
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("encoding", "character"),
     [(PositionEncodingKind.Utf8, 11), (PositionEncodingKind.Utf16, 6), (PositionEncodingKind.Utf32, 5)],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsp.syntax import SYNTAXES, in_comment_or_string, in_word, opens_block
+from lsp.syntax import SYNTAXES, in_comment_or_string, in_word, opens_block, word_before
 
 # Programs with places in them: ^ is in code, @ in a comment or string.
 PLACES = {
@@ -82,3 +82,19 @@ def test_the_middle_of_a_word() -> None:
     assert not in_word("foo(", "bar")
     assert not in_word("", "bar")
     assert not in_word("foo", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", ""),
+        ("return ", ""),
+        ("x = ret", "ret"),
+        ("a.b_2", "b_2"),
+        ("ret", "ret"),
+        ("y\n", ""),
+        ("\u00e4\u00f6", "\u00e4\u00f6"),
+    ],
+)
+def test_the_word_before(text: str, word: str) -> None:
+    assert word_before(text) == word
