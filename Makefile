@@ -48,7 +48,7 @@ editors: $(STAMP) vsix  ## Fetch the editors that the tests drive.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[editors]'
 	PYTHON=$(BIN)/python tests/editors/install .editors
 
-test-editors: editors  ## Drive real editors: VS Code and Neovim.
+test-editors: editors  ## Drive real editors, VS Code and Neovim, and the protocol's own library in Node.
 	CLEANROOM_TEST_EDITORS=$(CURDIR)/.editors $(BIN)/python -m pytest -q -m editors tests/editors
 
 vsix:  ## Package the extension for VS Code: lsp/editors/vscode/cleanroom.vsix
@@ -104,6 +104,10 @@ bench-engines: $(STAMP)
 bench-serve-vllm: $(STAMP) $(VLLM_STAMP)  ## Beside the real vLLM, with the packaged model: a quarter of an hour.
 	mkdir -p .bench
 	SCALE=$(SCALE) VLLM=$(VLLM_VENV)/bin/vllm $(BIN)/python benchmarks/serve_vllm.py | tee .bench/serve-vllm.out
+
+bench-editor: editors  ## From key to ghost text, in the editors of `make editors`: some four minutes.
+	mkdir -p .bench
+	PYTHONPATH=tests SCALE=$(SCALE) $(BIN)/python benchmarks/editor.py | tee .bench/editor.out
 
 bench-steering: $(STAMP)  ## Needs the extra transformers, and trains a small model for some minutes.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[transformers]'

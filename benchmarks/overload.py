@@ -110,8 +110,8 @@ def main() -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Service]:
-    """A server of its own process, ready; it ends with the block."""
+def serving(folder: Path, server: Path = SERVER) -> Iterator[Service]:
+    """A server of its own process, ready; it ends with the block. Its standard output goes on behind the URL."""
     settings = load_settings(home=folder / "home")
     settings.home.mkdir()
     with Accounts(settings.database_url) as accounts:
@@ -124,7 +124,7 @@ def serving(folder: Path) -> Iterator[Service]:
     environment |= {"CLEANROOM_REQUESTS_PER_MINUTE": "100000", "CLEANROOM_TOKENS_PER_DAY": "1000000000"}
     # Whoever else is at work on this machine may stop the server for a moment, which is not the question here.
     environment["CLEANROOM_CHECK_TIMEOUT"] = "2"
-    command = [sys.executable, str(SERVER), str(PLACES)]
+    command = [sys.executable, str(server), str(PLACES)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
         try:

@@ -72,6 +72,11 @@ class PacedEngine:
 
 def main() -> None:
     """Serve until told to stop."""
+    serve_before(PacedEngine(int(sys.argv[1])))
+
+
+def serve_before(engine: PacedEngine) -> None:
+    """Print the URL and serve until told to stop; the index holds one file."""
     settings = load_settings(port=0)
     configure_logging("error")
     with tempfile.TemporaryDirectory(prefix="cr-bench-") as folder:
@@ -85,7 +90,6 @@ def main() -> None:
         opened_accounts(settings) as accounts,
         opened_ledger(settings) as ledger,
     ):
-        engine = PacedEngine(int(sys.argv[1]))
         services = Services(settings, accounts, engine, guard, ledger, limits=limits_of(settings))
         print(f"http://{settings.host}:{listener.getsockname()[1]}", flush=True)
         serve(services, listener)
