@@ -111,6 +111,8 @@ function M.config()
     end,
     on_init = on_init,
     on_attach = on_attach,
+    -- The server waits for a pause in typing and learns how long from when keys come: less than its least pause.
+    flags = { debounce_text_changes = 50 },
   }
 end
 
