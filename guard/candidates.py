@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from guard.background import Background
     from guard.digest import Probe
+    from guard.exemptions import Owners
     from guard.index import DocumentId, Hits, Index
     from guard.policy import Viewpoint
     from guard.seeds import Mask
@@ -88,7 +89,7 @@ class Examination:
         self._floor = min(floor, SUSPICIOUS_SHARE, VERBATIM_SHARE)
         self._drawn: list[tuple[dict[int, Owner], Chain, Worth]] = []
 
-    def candidates(self, index: Index, view: Viewpoint) -> list[Candidate]:
+    def candidates(self, index: Index | Owners, view: Viewpoint) -> list[Candidate]:
         """What may not pass unseen: candidates for a citation or a block, each of them significant."""
         if not len(self._alignment.documents):
             return []
@@ -128,7 +129,7 @@ class Examination:
         """Whether anything of these owners could be worth a match or a closer look: one seed alone never is."""
         return bool((self._held_by(numbers) & (self._alignment.counts > 1)).any())
 
-    def _owners(self, index: Index) -> dict[int, Owner]:
+    def _owners(self, index: Index | Owners) -> dict[int, Owner]:
         """Everyone who holds a document that shares a fingerprint, by number."""
         return {number: index.owner(number) for number in self._numbers.tolist()}
 

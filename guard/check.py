@@ -20,7 +20,7 @@ from guard.background import backgrounds_for
 from guard.candidates import Examination
 from guard.digest import Digester
 from guard.errors import StoreUnavailableError
-from guard.exemptions import excused, exempted
+from guard.exemptions import Owners, counted, excused
 from guard.hits import Hits, picked
 from guard.layout import ENTRY
 from guard.licenses import LicensePolicy, decide
@@ -83,11 +83,11 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the index says of a reading. `left_out`: whether something counts as not there because it is exempt."""
+    """What the index says of a reading. `used`: the exemptions of documents that share something with it."""
 
     matches: list[Match]
     version: int
-    left_out: bool
+    used: Exempt
 
 
 class Guard:
@@ -116,7 +116,8 @@ class Guard:
         reading = self._read(query)
         found = self._found(reading, query.exempt)
         # Asked again as if nothing were exempt, so that the ledger tells of each use of an exemption.
-        passed = excused(self._found(reading, frozenset()).matches, query.exempt) if found.left_out else ()
+        whole = self._found(reading, frozenset()).matches if found.used else []
+        passed = excused(whole, found.matches, found.used)
         return Decision(
             id=new_decision_id(),
             action=strictest([match.action for match in found.matches]),
@@ -157,44 +158,44 @@ class Guard:
     def _found(self, reading: _Reading, exempt: Exempt) -> _Found:
         """The matches in all documents but the exempt ones, as of one state of the index."""
         for _ in range(LOOKUPS):
-            hits, candidates, left_out = self._candidates(reading, exempt)
+            hits, candidates, used = self._candidates(reading, exempt)
             records = hits.records | self._index.records({one.document for one in candidates} - hits.records.keys())
             if all(candidate.document in records for candidate in candidates):
                 matches = matches_of(candidates, records, reading.view, reading.boundary, reading.length)
-                return _Found(matches, hits.version, left_out)
+                return _Found(matches, hits.version, used)
         message = "the index names documents that it has no record of: run `cleanroom index verify --mend`"
         raise StoreUnavailableError(message)
 
-    def _candidates(self, reading: _Reading, exempt: Exempt) -> tuple[Hits, list[Candidate | Recital], bool]:
+    def _candidates(self, reading: _Reading, exempt: Exempt) -> tuple[Hits, list[Candidate | Recital], Exempt]:
         """The candidates of a first look and, where that is suspicious, of a closer one.
 
         With the closer look come the records of those suspected, so that it is the last round trip.
         """
-        hits, examinations, candidates, left_out = self._look(reading, reading.probes, exempt)
+        hits, examinations, candidates, used = self._look(reading, reading.probes, exempt)
         suspects = [examination.suspects() for examination in examinations]
         if not candidates and any(suspects):
             probes = zip(reading.probes, suspects, strict=True)
             closer = tuple(self._digester.closer(probe) for probe, some in probes if some)
             records = list(dict.fromkeys(document for some in suspects for document in some[:SUSPECTS]))
             hits, _, candidates, also = self._look(reading, closer, exempt, records)
-            left_out = left_out or also
-        return hits, candidates, left_out
+            used |= also
+        return hits, candidates, used
 
     def _look(
         self, reading: _Reading, probes: tuple[Probe, ...], exempt: Exempt, records: Sequence[DocumentId] = ()
-    ) -> tuple[Hits, list[Examination], list[Candidate | Recital], bool]:
-        """One round trip, and what it found; whether some of that is left out because it is exempt."""
+    ) -> tuple[Hits, list[Examination], list[Candidate | Recital], Exempt]:
+        """One round trip, and what it found; which exemptions had a part in that."""
         names = _names(probes)
-        answer = hits = self._index.lookup(np.concatenate([names, reading.literals.names]), records)
-        if exempt:
-            hits = answer.only(~exempted(self._index, exempt, answer))
-        found = recitals(reading.literals, _from(hits, len(names)), self._index, reading.view)
+        answer = self._index.lookup(np.concatenate([names, reading.literals.names]), records)
+        what, owners = counted(self._index, exempt, answer), Owners(self._index) if exempt else self._index
+        hits = what.hits
+        found = recitals(reading.literals, _from(hits, len(names)), owners, reading.view)
         examinations = [
             Examination(probe, own_hits, backgrounds_for(reading.language, probe.syntax), boundary=reading.boundary)
             for probe, own_hits in zip(probes, _split(probes, hits), strict=True)
         ]
-        copied = [one for some in examinations for one in some.candidates(self._index, reading.view)]
-        return hits, examinations, [*copied, *found], len(hits.which) < len(answer.which)
+        copied = [one for some in examinations for one in some.candidates(owners, reading.view)]
+        return hits, examinations, [*copied, *found], what.used
 
 
 def warm() -> None:

@@ -11,6 +11,7 @@ from guard.hits import owner_number
 from guard.types import OwnerKind
 
 if TYPE_CHECKING:
+    from guard.exemptions import Owners
     from guard.hits import DocumentId, Hits
     from guard.index import Index
     from guard.literals import Literals
@@ -32,7 +33,7 @@ class Recital:
         return max(0, self.start - boundary), min(length, self.end - boundary)
 
 
-def recitals(literals: Literals, hits: Hits, index: Index, view: Viewpoint) -> list[Recital]:
+def recitals(literals: Literals, hits: Hits, index: Index | Owners, view: Viewpoint) -> list[Recital]:
     """What of `literals` stands in private code of others and in nobody's whose code the caller may have.
 
     `hits`: of their names, counted from the first. Runs that overlap are one recital. What the caller's organization

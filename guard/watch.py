@@ -20,7 +20,7 @@ import numpy as np
 from guard.background import backgrounds_for
 from guard.candidates import Examination
 from guard.chaining import GAP_LIMIT
-from guard.exemptions import exempted
+from guard.exemptions import Owners, counted
 from guard.hits import Hits, owner_number
 from guard.recitals import recitals
 from guard.tokens import lex
@@ -115,6 +115,7 @@ class Watch:
     ) -> None:
         """`prefix`: what stands before the generation. `exempt`: documents whose copies may pass."""
         self._index = index
+        self._owners = Owners(index) if exempt else index
         self._digester = digester
         self._view = view
         self._prefix = prefix
@@ -151,15 +152,14 @@ class Watch:
         return self._index.lookup(names)
 
     def counted(self, postings: Sequence[NDArray[np.uint64]]) -> Sequence[NDArray[np.uint64]]:
-        """Of the postings of several names those in documents that are not exempt.
+        """What counts of the postings of several names.
 
         Raises:
             RefusalError: the index cannot answer.
         """
         if not self._exempt or not any(map(len, postings)):
             return postings
-        hits = self._hits(postings)
-        kept = hits.only(~exempted(self._index, self._exempt, hits))
+        kept = counted(self._index, self._exempt, self._hits(postings)).hits
         places = np.searchsorted(kept.which, np.arange(len(postings) + 1))
         return [kept.postings[first:last] for first, last in pairwise(places)]
 
@@ -200,7 +200,7 @@ class Watch:
 
     def _blocks(self, number: int) -> bool:
         if number not in self._blocked:
-            self._blocked[number] = self._view.action(self._index.owner(number)) is Action.BLOCK
+            self._blocked[number] = self._view.action(self._owners.owner(number)) is Action.BLOCK
         return self._blocked[number]
 
     def _note_recitals(self, literals: Literals) -> None:
@@ -208,7 +208,7 @@ class Watch:
         found = [self._postings[name] for name in literals.names.tolist()]
         if self._recited is not None or not any(map(len, found)):
             return
-        starts = [one.start for one in recitals(literals, self._hits(found), self._index, self._view)]
+        starts = [one.start for one in recitals(literals, self._hits(found), self._owners, self._view)]
         self._recited = self._start + min(starts) if starts else None
 
     def _weigh(self, probe: Probe, boundary: int) -> tuple[list[_Open], bool]:
@@ -218,7 +218,7 @@ class Watch:
             return [], False
         backgrounds = backgrounds_for(self._language, probe.syntax)
         examination = Examination(probe, self._hits(found), backgrounds, boundary=boundary, floor=self._caution.share)
-        candidates = examination.candidates(self._index, self._view)
+        candidates = examination.candidates(self._owners, self._view)
         leaks = [one for one in candidates if self._view.action(one.owner) is Action.BLOCK]
         traces = [one for one in examination.traces() if self._view.action(one.owner) is Action.BLOCK]
         places = [(one.first, one.last) for one in traces] + [(one.first, one.last) for one in leaks]

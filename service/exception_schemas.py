@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from guard.types import SLUG
 from service.leak_schemas import Text
-from service.review.exceptions import DAYS
+from service.review.exceptions import DAYS, ExceptionKind
 from service.review.review_schema import NOTE_LIMIT
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ class ExceptionBody(BaseModel):
     org: str | None = Field(
         None, pattern=f"^{SLUG.pattern}$", description="For whose completions alone; without it, for everybody's."
     )
+    kind: ExceptionKind = Field(
+        ExceptionKind.EXCEPTION,
+        description="`exception`: as if this document were not indexed. `commons`, for administrators: nobody's "
+        "secret, which excuses every document that holds the same code.",
+    )
     note: str = Field(
         "", description=f"Why, at most {NOTE_LIMIT} characters; the owner reads it. No source text, please."
     )
@@ -38,6 +43,7 @@ class ExceptionReply(BaseModel):
     """An exception. `ended` is `revoked` or `expired`, empty while it holds; `everyone`: not for one `org` alone."""
 
     id: str
+    kind: ExceptionKind
     owner: str
     document: str
     org: str | None = None

@@ -19,6 +19,7 @@ from service.console.reading import reading, viewer_of
 from service.console.rendering import page
 from service.console.sessions import Session
 from service.errors import InvalidRequestError
+from service.review.exceptions import ExceptionKind
 
 Judged = Annotated[tuple[Session, Fields], Depends(judged)]
 BETWEEN = "\t"
@@ -44,10 +45,10 @@ def make_exception(request: Request, form: Judged, leak_id: str) -> Response:
         message = f"{days[:80]!r} is no number of days: write a whole number"
         raise InvalidRequestError(message, param="days")
     viewer, org = viewer_of(request, session), field_of(fields, "org").strip() or None
-    note = field_of(fields, "note").strip()
+    note, kind = field_of(fields, "note").strip(), _kind(field_of(fields, "kind"))
     with reading(request) as reviews:
         made = reviews.except_document(
-            viewer, leak_id, days=int(days), owner=owner, document=document, org=org, note=note
+            viewer, leak_id, days=int(days), owner=owner, document=document, org=org, note=note, kind=kind
         )
     log.info("exception made", exception=made.id)
     said = f"Copies of {made.document} may pass to {made.org or 'everyone'} until {made.until[:10]}."
@@ -62,6 +63,14 @@ def revoke_exception(request: Request, form: Judged, exception_id: str) -> Respo
         ended = reviews.exceptions.revoke(viewer_of(request, session), exception_id)
     log.info("exception ended", exception=ended.id)
     return _list(request, session, f"{ended.ended.capitalize()}: copies of {ended.document} are stopped again.")
+
+
+def _kind(value: str) -> ExceptionKind:
+    try:
+        return ExceptionKind(value or ExceptionKind.EXCEPTION)
+    except ValueError:
+        message = f"{value[:80]!r} is none of {', '.join(ExceptionKind)}: choose one"
+        raise InvalidRequestError(message, param="kind") from None
 
 
 def _list(request: Request, session: Session, said: str = "") -> Response:

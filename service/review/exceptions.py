@@ -2,7 +2,8 @@
 
 What lifts protection is in the ledger, in the same transaction as here: that it was made, revoked, or ran out. The
 guard honours what stands (guard.exemptions), and each decision names what let a copy pass. Only the owner's reviewers
-and administrators make one, and only administrators one for code under a licence. Knows no leak and no text.
+and administrators make one; only administrators one for code under a licence, or say that a document is commons. Knows
+no leak and no text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -41,11 +43,17 @@ STANDING_LIMIT = 200
 LISTED = 500
 PACE = 1.0
 """Seconds for which it is remembered which exceptions stand: so soon one of another process counts, or ends, here."""
-EXCEPTION = "exception"
 MADE, REVOKED, EXPIRED = "exception-made", "exception-revoked", "exception-expired"
 """Events of the ledger."""
 
 log = structlog.get_logger(__name__)
+
+
+class ExceptionKind(StrEnum):
+    """What a document counts as: as not indexed, or as commons, which excuses all that holds the same code."""
+
+    EXCEPTION = "exception"
+    COMMONS = "commons"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class DocumentException:
     """
 
     id: str
+    kind: ExceptionKind
     owner: str
     document: str
     org: str | None
@@ -72,14 +81,14 @@ class DocumentException:
 
     def to_json(self) -> dict[str, Any]:
         """The exception as one JSON object."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__} | {"kind": self.kind.value}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be excepted: one document of an owner, for one organization or None for all, for so many days.
 
-    Raises InvalidRequestError on what cannot be meant.
+    Commons is for all. Raises InvalidRequestError on what cannot be meant.
     """
 
     owner: str
@@ -87,6 +96,7 @@ class Wanted:
     org: str | None
     days: int
     note: str = ""
+    kind: ExceptionKind = ExceptionKind.EXCEPTION
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -95,6 +105,9 @@ class Wanted:
             raise InvalidRequestError(message, param="days")
         if self.org is not None and SLUG.fullmatch(self.org) is None:
             message = f"{self.org[:80]!r} is no organization: write its short name, or none for all"
+            raise InvalidRequestError(message, param="org")
+        if self.org is not None and self.kind is ExceptionKind.COMMONS:
+            message = "what is commons is so for everybody: leave the organization out"
             raise InvalidRequestError(message, param="org")
         require_note(self.note)
         if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in self.document):
@@ -122,7 +135,7 @@ class Exceptions:
         now = datetime.now(UTC)
         until = now + timedelta(days=wanted.days)
         row: dict[str, Any] = {"id": new_id("exc"), "owner": wanted.owner, "document": wanted.document}
-        row |= {"kind": EXCEPTION, "org": wanted.org or ""}
+        row |= {"kind": wanted.kind.value, "org": wanted.org or ""}
         row |= {"decision_id": leak, "party": viewer.party, "maker": viewer.org, "key_id": viewer.key_id}
         row |= {"at": written(now), "until": until.timestamp(), "note": wanted.note, "ended": "", "ended_at": ""}
 
@@ -135,7 +148,7 @@ class Exceptions:
             connection.execute(insert(exception_table), row)
 
         details = {"owner": wanted.owner, "document": wanted.document, "for": wanted.org or "everyone"}
-        details |= {"leak": leak, "until": written(until)}
+        details |= {"kind": wanted.kind.value, "leak": leak, "until": written(until)}
         self._ledger.note(LedgerEvent(MADE, row["id"], details, viewer.org, viewer.key_id), add)
         self._forget()
         return self.get(viewer, row["id"])
@@ -209,10 +222,10 @@ class Exceptions:
 
     def _read_standing(self) -> tuple[tuple[Exemption, str, float], ...]:
         column = exception_table.c
-        query = select(column.id, column.owner, column.document, column.org, column.until).where(column.ended == "")
+        query = select(exception_table).where(column.ended == "")
         with self._database.refusing("read"), self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return tuple((Exemption(row.id, Owner.parse(row.owner), row.document), row.org, row.until) for row in rows)
+        return tuple((_exemption(row), row.org, row.until) for row in rows)
 
     def _forget(self) -> None:
         with self._reading:
@@ -240,11 +253,16 @@ class _EndedError(Exception):
     """An exception ended meanwhile, and the ledger says so already."""
 
 
+def _exemption(row: Row[Any]) -> Exemption:
+    return Exemption(row.id, Owner.parse(row.owner), row.document, commons=row.kind == ExceptionKind.COMMONS)
+
+
 def _seen(viewer: Viewer, row: Row[Any]) -> DocumentException:
     """What the viewer may see of an exception: of one that administrators made, not who, nor for whom."""
     own = viewer.admin or row.party == viewer.party
     return DocumentException(
         id=row.id,
+        kind=ExceptionKind(row.kind),
         owner=row.owner,
         document=row.document,
         org=(row.org or None) if own or viewer.knows_both else None,

@@ -14,7 +14,7 @@ from guard.types import Action
 from service.errors import InvalidRequestError, NotFoundError, OwnerOnlyError
 from service.review.alerts import Alerts
 from service.review.cursors import Cursors
-from service.review.exceptions import DocumentException, Exceptions, Wanted
+from service.review.exceptions import DocumentException, ExceptionKind, Exceptions, Wanted
 from service.review.filters import LeakFilter
 from service.review.judgements import Judgements
 from service.review.leak import Disposition, Leak, Role
@@ -134,7 +134,7 @@ class Reviews:
         judged = [self._require(viewer, leak_id) for leak_id in leak_ids]
         return self._judgements.add(viewer, {leak.id: entry.seq for entry, leak in judged}, disposition, note)
 
-    def except_document(
+    def except_document(  # noqa: PLR0913 - what an exception is
         self,
         viewer: Viewer,
         leak_id: str,
@@ -144,6 +144,7 @@ class Reviews:
         document: str | None = None,
         org: str | None = None,
         note: str = "",
+        kind: ExceptionKind = ExceptionKind.EXCEPTION,
     ) -> DocumentException:
         """Let copies of a document pass that the viewer judged a false alarm in this leak: the only one, or the named.
 
@@ -153,6 +154,9 @@ class Reviews:
         leak = self.get(viewer, leak_id)
         if leak.role is Role.CALLER:
             message = "only the owner of the code, or an administrator, may let copies of it pass: ask them"
+            raise OwnerOnlyError(message)
+        if kind is ExceptionKind.COMMONS and not viewer.admin:
+            message = "what is commons lifts the protection of all that hold the same code: ask an administrator"
             raise OwnerOnlyError(message)
         if leak.disposition != Disposition.FALSE_ALARM:
             message = (
@@ -165,7 +169,7 @@ class Reviews:
                 f"{len(found)} documents that were blocked in leak {leak_id} are meant: name one by owner and path"
             )
             raise InvalidRequestError(message, param="document")
-        return self.exceptions.make(viewer, leak_id, Wanted(*found[0], org, days, note))
+        return self.exceptions.make(viewer, leak_id, Wanted(*found[0], org, days, note, kind))
 
     def _require(self, viewer: Viewer, leak_id: str) -> tuple[LedgerEntry, Leak]:
         # A NUL is no text for PostgreSQL.

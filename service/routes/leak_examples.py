@@ -59,6 +59,7 @@ DISPOSITIONS: dict[str, Example] = {
 _EXCEPTION_ID = "exc_0c1f4be29a7d3358b6e2d941"
 EXCEPTION: dict[str, object] = {
     "id": _EXCEPTION_ID,
+    "kind": "exception",
     "owner": "org:acme",
     "document": "billing/src/invoices.py",
     "org": None,

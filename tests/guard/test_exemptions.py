@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,9 @@ from samples.code import METHOD, PYTHON, SETTLEMENT, UNRELATED, renamed
 from samples.indexed import ACME, BETA, COMMONS, Indexed
 
 from guard.check import GuardQuery
-from guard.exemptions import Exemption
-from guard.layout import TOKENS
+from guard.errors import StoreUnavailableError
+from guard.exemptions import Exemption, counted
+from guard.layout import OWNER_BITS, TOKENS
 from guard.types import Action, Match, Owner
 from guard.watch import EARLY, LATE
 
@@ -73,13 +75,19 @@ def told(decision: Decision) -> list[Match]:
 def test_what_is_found_is_what_an_index_without_the_document_finds(
     embedded_store: Store, home: Path, there: list[Document], data: st.DataObject, text: str, disguise: type[str]
 ) -> None:
-    """Whole and as a stream, whatever overlaps, and whoever else holds it; in an index of the same size."""
+    """Whole and as a stream, whatever overlaps, and whoever else holds it; in an index of the same size.
+
+    Or what an index finds in which it is commons, where it counts as that.
+    """
     embedded_store.writer.flushall()
     indexed = Indexed(embedded_store, home / str(len(list(home.parent.rglob("*")))))
     for one in there:
         indexed.add(one.owner, one.path, one.text)
     chosen = data.draw(st.lists(st.sampled_from(there), unique=True))
-    exempt = frozenset(Exemption(f"exc_{number}", one.owner, one.path) for number, one in enumerate(chosen))
+    public = data.draw(st.sets(st.sampled_from(range(max(1, len(chosen))))))
+    exempt = frozenset(
+        Exemption(f"exc_{number}", one.owner, one.path, commons=number in public) for number, one in enumerate(chosen)
+    )
     query = GuardQuery(disguise(text), "gamma", "", "python", exempt=exempt)
     caution = data.draw(st.sampled_from([EARLY, LATE]))
     lines = list(accumulate(query.text.splitlines(keepends=True)))
@@ -88,18 +96,22 @@ def test_what_is_found_is_what_an_index_without_the_document_finds(
     watch = indexed.guard.watch(replace(query, text=""), caution)
     holds = [watch.look(line) for line in lines]
     size = int(indexed.store.reader.get(TOKENS))
-    for one in chosen:
+    for number, one in enumerate(chosen):
         assert indexed.index.remove(one.owner, one.path)
+        if number in public:
+            indexed.add(Owner.commons("judged"), f"{number}.py", one.text)
     indexed.grow(size)
     without = indexed.guard.check(replace(query, exempt=frozenset()))
     watch = indexed.guard.watch(replace(query, text="", exempt=frozenset()), caution)
 
     assert (decision.action, told(decision)) == (without.action, list(without.matches))
     assert holds == [watch.look(line) for line in lines]
-    meant = {(one.owner, one.path): one.id for one in exempt}
+    commons = {one.id for one in exempt if one.commons}
+    meant = {(one.owner, one.path): {one.id} for one in exempt}
     for match in decision.matches:
         if match.exception is not None:
-            assert (match.action, meant[match.owner, match.document]) == (Action.ALLOW, match.exception)
+            assert match.action is Action.ALLOW
+            assert match.exception in meant.get((match.owner, match.document), commons)
 
 
 def test_a_copy_of_an_exempt_document_passes_and_its_exemption_is_named(indexed: Indexed) -> None:
@@ -149,6 +161,30 @@ def test_licensed_code_that_is_exempt_excuses_no_private_code(indexed: Indexed) 
     public = Exemption("exc_3", GPL, "a.py")
     assert {str(match.owner) for match in checked(indexed, METHOD).matches} == {str(GPL)}
     assert {str(match.owner) for match in told(checked(indexed, METHOD, public))} == {"org:acme", "org:beta"}
+
+
+def test_what_counts_as_commons_excuses_all_that_hold_it_and_the_ledger_tells_them(indexed: Indexed) -> None:
+    indexed.add(BETA, "copy.py", PYTHON + SETTLEMENT + SECRET)
+    indexed.add(ACME, "keys.py", SECRET)
+    public = {replace(LEDGER, commons=True), Exemption("exc_2", ACME, "keys.py", commons=True)}
+    decision = checked(indexed, METHOD + SECRET, *public)
+    assert decision.action is Action.ALLOW
+    assert {(str(match.owner), match.document) for match in decision.matches} == {
+        ("org:acme", "ledger.py"),
+        ("org:acme", "keys.py"),
+        ("org:beta", "copy.py"),
+    }
+    assert {match.exception for match in decision.matches} == {"exc_1", "exc_2"}
+    decision = checked(indexed, SETTLEMENT, *public)
+    assert (decision.action, [match.exception for match in decision.matches]) == (Action.BLOCK, [None])
+
+
+def test_code_of_an_owner_that_no_index_knows_is_not_taken_for_commons(indexed: Indexed) -> None:
+    """As a damaged store could have it."""
+    hits = indexed.index.lookup(indexed.digester.probes(METHOD, "python")[0].fingerprints.names)
+    nobodys = replace(hits, postings=hits.postings >> np.uint64(OWNER_BITS) << np.uint64(OWNER_BITS))
+    with pytest.raises(StoreUnavailableError, match="owner"):
+        counted(indexed.index, frozenset({replace(LEDGER, commons=True)}), nobodys)
 
 
 def test_a_use_that_only_the_closer_look_sees_is_named(indexed: Indexed) -> None:

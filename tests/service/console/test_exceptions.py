@@ -71,6 +71,17 @@ def test_it_is_offered_to_the_owner_of_a_false_alarm_alone(console: Console) -> 
         assert "None is in force" in owner.get("/console/exceptions").text
 
 
+def test_an_administrator_makes_it_commons_and_a_reviewer_cannot(console: Console) -> None:
+    one = false_alarm(console, "admin")
+    with console.signed_in("globex") as owner, console.signed_in("admin") as admin:
+        send(owner, f"/console/leaks/{one}/disposition", disposition="false_alarm")
+        assert 'name="kind"' not in owner.get(f"/console/leaks/{one}").text
+        assert send(owner, f"/console/leaks/{one}/exception", **FORM, kind="commons").status_code == 403
+        assert 'name="kind"' in admin.get(f"/console/leaks/{one}").text
+        assert send(admin, f"/console/leaks/{one}/exception", **FORM, kind="commons").status_code == 200
+        assert '<span class="mark">commons</span>' in owner.get("/console/exceptions").text
+
+
 def test_of_others_exceptions_nothing_is_learned(console: Console) -> None:
     one = false_alarm(console)
     with console.signed_in("globex") as owner, console.signed_in("acme") as caller:
@@ -110,6 +121,7 @@ def test_an_owner_does_not_learn_from_a_list_for_whom_an_administrator_made_one(
         {"document": ""},
         {"org": EVIL},
         {"note": "n" * 4001},
+        {"kind": EVIL},
     ],
 )
 def test_what_is_no_exception_makes_none(console: Console, wrong: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from guard.ledger_database import Database
 from guard.types import Action, Owner
 from service.errors import InvalidRequestError, NotFoundError, OwnerOnlyError
 from service.review import exceptions
-from service.review.exceptions import DAYS
+from service.review.exceptions import DAYS, ExceptionKind
 from service.review.leak import Disposition
 from service.review.review_schema import exception_table
 
@@ -81,6 +81,7 @@ def test_the_ledger_tells_whose_document_for_whom_and_how_long_and_no_note(
         "owner": "org:globex",
         "document": SOURCE,
         "for": "acme",
+        "kind": "exception",
         "leak": leak,
         "until": one.until,
     }
@@ -128,6 +129,20 @@ def test_code_under_a_licence_is_for_administrators(reviews: Reviews, leaks: Lea
         reviews.except_document(ACME, leak, days=30)
     one = made(reviews, ADMIN, leak)
     assert reviews.exceptions.holding("acme") == {Exemption(one.id, Owner.parse(GPL), "src/pylint.py")}
+
+
+def test_what_is_commons_is_for_administrators_and_for_everybody(reviews: Reviews, ledger: Ledger, leak: str) -> None:
+    with pytest.raises(OwnerOnlyError, match="administrator"):
+        made(reviews, GLOBEX, leak, kind=ExceptionKind.COMMONS)
+    with pytest.raises(InvalidRequestError, match="leave the organization out"):
+        made(reviews, ADMIN, leak, kind=ExceptionKind.COMMONS, org="acme")
+    assert events(ledger) == []
+    one = made(reviews, ADMIN, leak, kind=ExceptionKind.COMMONS)
+    assert ledger.events()[0].event.details["kind"] == one.kind == "commons"
+    assert reviews.exceptions.holding("initech") == {
+        Exemption(one.id, Owner.organization("globex"), SOURCE, commons=True)
+    }
+    assert reviews.exceptions.revoke(GLOBEX, one.id).ended == "revoked"
 
 
 def test_only_what_was_judged_a_false_alarm_and_blocked_is_exempt(reviews: Reviews, leaks: Leaks) -> None:

@@ -47,9 +47,9 @@ class Desk:
         pieces = [choice["text"] for event in events for choice in httpx.Response(200, text=event).json()["choices"]]
         return "".join(pieces), decision
 
-    def excepted(self, leak: str, **wanted: object) -> dict[str, Any]:
-        self.asked("victim", "POST", f"/v1/leaks/{leak}/disposition", {"disposition": "false_alarm"})
-        made: dict[str, Any] = self.asked("victim", "POST", "/v1/exceptions", {"leak": leak, "days": 30, **wanted})
+    def excepted(self, leak: str, who: str = "victim", **wanted: object) -> dict[str, Any]:
+        self.asked(who, "POST", f"/v1/leaks/{leak}/disposition", {"disposition": "false_alarm"})
+        made: dict[str, Any] = self.asked(who, "POST", "/v1/exceptions", {"leak": leak, "days": 30, **wanted})
         return made
 
     def word(self, who: str = "acme") -> str:
@@ -64,7 +64,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         service.learn("ledger.py", PYTHON)
         service.learn("settlement.py", SETTLEMENT)
         service.stop()
-        keys = {"acme": service.key}
+        keys = {"acme": service.key, "admin": service.accounts.create_key("acme", frozenset({Scope.ADMIN}))[1]}
         for org, scope in (("victim", Scope.REVIEW), ("globex", Scope.COMPLETE)):
             service.accounts.add_organization(org)
             keys[org] = service.accounts.create_key(org, frozenset({scope}))[1]
@@ -106,6 +106,14 @@ def test_another_document_of_the_owner_stays_blocked(desk: Desk, *, stream: bool
     assert len(desk.completed(SETTLED, stream=stream)[0]) < len(SETTLEMENT) // 2
     desk.service.learn("vendored/ledger.py", PYTHON)
     assert len(desk.completed(stream=stream)[0]) < len(REST) // 2
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_what_is_commons_passes_whoever_holds_it(desk: Desk, *, stream: bool) -> None:
+    desk.excepted(desk.completed()[1], "admin", kind="commons")
+    desk.service.learn("vendored/ledger.py", PYTHON)
+    assert desk.completed(stream=stream)[0] == REST
+    assert len(desk.completed(SETTLED, stream=stream)[0]) < len(SETTLEMENT) // 2
 
 
 def test_one_for_another_organization_changes_nothing(desk: Desk) -> None:
