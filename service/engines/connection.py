@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+from base64 import b64encode
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -46,10 +48,12 @@ class Connection:
         Time-outs are in seconds; `read_timeout` is that between two pieces of an answer. Raises SetupError for a URL
         that is none.
         """
-        self._base_url = require_url(base_url)
-        # For messages: a password in the URL is nobody else's business.
-        self.place = str(self._base_url.copy_with(userinfo=b"")) if socket is None else "the supervised server"
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        url = require_url(base_url)
+        # A password in the URL is a header's business, and nobody else's.
+        self._base_url = url.copy_with(userinfo=b"")
+        self.place = str(self._base_url) if socket is None else "the supervised server"
+        credentials = f"Bearer {api_key}" if api_key else _basic(url) if url.userinfo else ""
+        self._headers = {"Authorization": credentials} if credentials else {}
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
         self._socket = socket
         self._client: httpx.AsyncClient | None = None
@@ -70,17 +74,14 @@ class Connection:
             headers=self._headers,
             timeout=self._timeout,
             transport=self._transport,
-            # A proxy of the environment cannot reach this machine's own servers.
-            trust_env=not is_loopback(self._base_url),
+            trust_env=False,  # what a netrc file says of a host is not meant for this; proxies are the session's
         )
 
     def _session(self) -> aiohttp.ClientSession:
         """Any number of connections, to the socket or to whatever the URL names."""
-        return aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(str(self._socket), limit=0)
-            if self._socket
-            else aiohttp.TCPConnector(limit=0),
-        )
+        if self._socket:
+            return aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._socket), limit=0))
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), proxy=_proxy_for(self._base_url))
 
     async def close(self) -> None:
         """Break off everything that is under way. Safe to call twice."""
@@ -162,6 +163,19 @@ class Connection:
             message = f"the engine of {self.place} is not started: start it first"
             raise EngineUnavailableError(message)
         return self._client
+
+
+def _proxy_for(url: httpx.URL) -> str | None:
+    """URL of the proxy that the environment names for `url`; None for servers of this machine, which none reaches."""
+    if is_loopback(url) or proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    named = proxies.get(url.scheme) or proxies.get("all")
+    return named if not named or "://" in named else f"http://{named}"
+
+
+def _basic(url: httpx.URL) -> str:
+    return "Basic " + b64encode(f"{url.username}:{url.password}".encode()).decode()
 
 
 async def _beginning(response: httpx.Response) -> bytes:
