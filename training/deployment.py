@@ -81,7 +81,10 @@ def _tls_server(folder: Path | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An organization's SuperNode. `ca` and `key`: files; without either the link is open. `port` is for itself."""
+    """An organization's SuperNode. `ca` and `key`: files; without either the link is open. `port` is for itself.
+
+    `epsilon`: the most that its examples' privacy may come to; None trains as the plan says.
+    """
 
     organization: str
     corpus: Path
@@ -90,6 +93,7 @@ class Node:
     port: int = 9094
     ca: Path | None = None
     key: Path | None = None
+    epsilon: float | None = None
 
     def command(self) -> list[str]:
         """`flower-supernode` by way of `training.supernode`, which runs this installation's code and no other.
@@ -102,6 +106,8 @@ class Node:
             raise PlanError(message)
         _there(self.corpus / "manifest.json")
         settings = {"organization": self.organization, "corpus": str(self.corpus), "base": self.base}
+        if self.epsilon is not None:
+            settings["epsilon"] = f"{self.epsilon:g}"
         if odd := [value for value in settings.values() if '"' in value or "\\" in value or "\n" in value]:
             message = f"{odd[0]!r} holds a quote, backslash or line break, which --node-config cannot carry: rename it"
             raise PlanError(message)

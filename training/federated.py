@@ -21,11 +21,13 @@ from training.base import open_base, trainable
 from training.errors import DestinationError, FederationError, PlanError
 from training.grid import LocalGrid
 from training.log import At
-from training.messages import ARRAYS, CONFIG, EVALUATION_METRICS, Orders, metrics_in
+from training.messages import ARRAYS, CONFIG, EVALUATION_METRICS, PRIVACY_METRICS, Orders, metrics_in
 from training.models import ADAPTER, MODEL, RUN, held_in, save
 from training.node import client_app
 from training.plan import Federated, Method
 from training.plan_file import read_plan
+from training.privacy import Account, Spending, spent_before
+from training.privacy import record as privacy_record
 from training.regimes import Trained
 from training.screening import Screen
 from training.shared import from_record, model_of, no_update, to_record, weights_of
@@ -62,7 +64,7 @@ def federate(
         FederationError: too few nodes came or answered, or too many were refused; the rounds so far are kept.
     """
     regime, terms = _regime(plan), terms or Terms()
-    screen = Screen(plan.names, full=plan.model.method is Method.FULL, norm_limit=terms.norm_limit)
+    screen = Screen(plan.names, plan.model.method is Method.FULL, terms.norm_limit, private=plan.privacy is not None)
     strategy = consortium(regime, plan.model.method, screen, terms)
     strategy.target = plan.budget.validation_loss
     orders, record = _first(plan, base, regime)
@@ -96,8 +98,17 @@ def train(work: Work) -> Trained:
     Raises as `federate` does.
     """
     app, base = client_app(), str(work.base.folder)
+    ledgers = work.folder / CHECKPOINTS / "privacy"
     nodes = {
-        number: (app, {"organization": corpus.name, "corpus": str(corpus.folder), "base": base})
+        number: (
+            app,
+            {
+                "organization": corpus.name,
+                "corpus": str(corpus.folder),
+                "base": base,
+                "ledger": str(ledgers / corpus.name),
+            },
+        )
         for number, corpus in enumerate(work.corpora, 1)
     }
     terms = Terms(minimum=min(2, len(nodes)), wait=0.0)
@@ -107,7 +118,17 @@ def train(work: Work) -> Trained:
 
     outcome = federate(LocalGrid(nodes), work.plan, work.base, terms, work.folder / CHECKPOINTS, report)
     stages = _write(outcome, work.plan, work.base, work.folder)
-    return Trained(model_of(outcome.matrices, work.base, work.plan.model), stages, saved=True)
+    return Trained(model_of(outcome.matrices, work.base, work.plan.model), stages, saved=True, spent=spent_in(outcome))
+
+
+def spent_in(outcome: Outcome) -> tuple[tuple[Account, int], ...]:
+    """The budget of each organization that trained with privacy, and the steps of it that were made."""
+    told = {name: one["spent"] for name, one in outcome.organizations.items() if one.get("spent")}
+    return tuple(
+        (Account((name,), Spending(one["noise-multiplier"], one["sample-rate"], int(one["private-steps"]))),
+         int(one["private-steps-made"]))
+        for name, one in told.items()
+    )  # fmt: skip
 
 
 def _regime(plan: Plan) -> Federated:
@@ -130,6 +151,8 @@ def _first(plan: Plan, base: Base, regime: Federated) -> tuple[Orders, ArrayReco
         data=plan.data,
         passes=regime.local_passes,
         seed=plan.seed,
+        rounds=regime.rounds,
+        privacy=plan.privacy,
     )
     return orders, to_record(shared)
 
@@ -147,10 +170,12 @@ def _note(outcome: Outcome, number: int, updates: Sequence[Update]) -> None:
         }
     )
     for update in updates:
+        spent = {name: float(str(update.metrics[name])) for name in PRIVACY_METRICS if name in update.metrics}
         outcome.organizations[update.identity.organization] = {
             "corpus_sha256": update.identity.corpus_sha256,
             "examples": int(update.examples),
             "tokens": int(float(str(update.metrics["tokens"]))),
+            **({"spent": spent} if spent else {}),
         }
 
 
@@ -206,6 +231,8 @@ def serve(grid: Grid, plan_file: Path, out: Path, terms: Terms) -> None:
         raise DestinationError(message)
     started = _now()
     base = open_base(plan.model.base)
+    # Refuses a base of unknown privacy before anything is spent.
+    before = {} if plan.privacy is None else spent_before(base.folder)
     outcome = federate(grid, plan, base, terms, out / CHECKPOINTS)
     (out / "plan.toml").write_bytes(plan_file.read_bytes())
     stages = _write(outcome, plan, base, out)
@@ -223,7 +250,7 @@ def serve(grid: Grid, plan_file: Path, out: Path, terms: Terms) -> None:
         "validation_loss": outcome.validation_loss,
         "code_version": f"cleanroom {version('cleanroom')}",
         "seeds": [plan.seed],
-        "privacy": None,
+        "privacy": None if plan.privacy is None else privacy_record(plan.privacy, before, spent_in(outcome)),
         "started": started,
         "ended": _now(),
         "parent": None,

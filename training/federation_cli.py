@@ -103,6 +103,10 @@ def node_(  # noqa: PLR0913, PLR0917 - an option each
     ca: Annotated[Path | None, typer.Option("--ca", help="The ca.pem of the server.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="This node's private key.")] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="On loopback, for its own processes.")] = 9094,
+    epsilon: Annotated[
+        float | None,
+        typer.Option("--epsilon", min=0.01, help="Train with privacy alone, at this epsilon or less for each file."),
+    ] = None,
     home: Home = None,
     *,
     unsafe_open: Annotated[bool, typer.Option("--unsafe-open", help="No TLS and no key.")] = False,
@@ -112,7 +116,8 @@ def node_(  # noqa: PLR0913, PLR0917 - an option each
 
     def start() -> None:
         _require_choice(ca, unsafe_open=unsafe_open, option="--ca and --key")
-        _become(Node(org, corpus.absolute(), base, server, port, ca, key).command(), _home(home), show=show)
+        one = Node(org, corpus.absolute(), base, server, port, ca, key, epsilon)
+        _become(one.command(), _home(home), show=show)
 
     _told(start)
 

@@ -23,6 +23,7 @@ from training.plan import (  # noqa: TC001 - pydantic reads annotations at run t
     NotNegative,
     OptimizerPlan,
     Positive,
+    PrivacyPlan,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ ARRAYS, CONFIG, METRICS, IDENTITY = "arrays", "config", "metrics", "identity"
 EXAMPLES = "num-examples"
 """The weight of an update; Flower's name."""
 UPDATE_METRICS = (EXAMPLES, "tokens", "loss", "validation-loss", "validation-tokens")
+PRIVACY_METRICS = ("noise-multiplier", "sample-rate", "private-steps", "private-steps-made")
+"""Of an update that was trained with privacy, besides: the budget of the run at this node, and what is spent of it."""
 EVALUATION_METRICS = (EXAMPLES, "validation-tokens", "validation-loss")
 IDENTITY_FIELDS = ("organization", "corpus-sha256")
 
@@ -53,6 +56,8 @@ class Orders:
     seed: Annotated[int, Field(ge=0)]
     server_round: Count = 1
     proximal: NotNegative = 0.0
+    rounds: Count = 1
+    privacy: PrivacyPlan | None = None
 
     def to_config(self) -> ConfigRecord:
         """For the wire, without the name of the base, which may be a path."""
@@ -98,9 +103,9 @@ def answer(metrics: Mapping[str, float], identity: Identity, arrays: ArrayRecord
     Raises:
         FederationError: a metric that is not on the list. A new one is entered above, and in the documents, on purpose.
     """
-    allowed = EVALUATION_METRICS if arrays is None else UPDATE_METRICS
-    if tuple(metrics) != allowed:
-        message = f"a node sends {list(allowed)}, and not {list(metrics)}"
+    allowed = (EVALUATION_METRICS,) if arrays is None else (UPDATE_METRICS, (*UPDATE_METRICS, *PRIVACY_METRICS))
+    if tuple(metrics) not in allowed:
+        message = f"a node sends {list(allowed[0])}, and not {list(metrics)}"
         raise FederationError(message)
     records: dict[str, ArrayRecord | MetricRecord | ConfigRecord] = {
         METRICS: MetricRecord(dict(metrics)),

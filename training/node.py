@@ -16,13 +16,15 @@ from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from training.base import open_base, trainable
-from training.blocks import blocks_of
+from training.blocks import apart, blocks_of
 from training.data import open_corpus, training_examples
 from training.errors import NodeRefusalError
 from training.examples import Split
 from training.local import loss_of, train_locally
-from training.messages import ARRAYS, Identity, answer, orders_in
+from training.messages import ARRAYS, PRIVACY_METRICS, Identity, answer, orders_in
+from training.node_privacy import Spent, require_private, train_privately
 from training.plan import Method
+from training.privacy import spent_before
 from training.shared import adapter_of, from_record, take_up, to_record, weights_of
 
 if TYPE_CHECKING:
@@ -38,11 +40,17 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An organization's own: its name, the folder of its corpus, and where its copy of the base lies."""
+    """An organization's own: its name, the folder of its corpus, and where its copy of the base lies.
+
+    `ledger`: the folder in which it counts what is spent of its privacy. `epsilon`: the most that it allows; with it,
+    nothing is trained without privacy.
+    """
 
     organization: str
     corpus: Path
     base: str
+    ledger: Path
+    epsilon: float | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, object]) -> Site:
@@ -55,7 +63,10 @@ class Site:
         if missing:
             message = f"the node's configuration lacks {missing[0]}: give --node-config"
             raise NodeRefusalError(message)
-        site = cls(str(config["organization"]), Path(str(config["corpus"])), str(config["base"]))
+        corpus = Path(str(config["corpus"]))
+        ledger = Path(str(config.get("ledger") or corpus.with_name(f"{corpus.name}.privacy")))
+        most = float(str(config["epsilon"])) if config.get("epsilon") else None
+        site = cls(str(config["organization"]), corpus, str(config["base"]), ledger, most)
         if not (site.corpus / "manifest.json").is_file():
             message = "the node's corpus has no manifest: build it with `cleanroom corpus build`"
             raise NodeRefusalError(message)
@@ -75,22 +86,40 @@ def update(content: RecordDict, site: Site) -> RecordDict:
         TrainingError: the corpus was changed, or training went wrong.
     """
     orders, base, model = _begin(content, site)
+    require_private(orders, site.epsilon)
     corpus = open_corpus(site.organization, site.corpus)
     held_out = _held_out(corpus, base, orders)
     received = loss_of(model, held_out, orders.optimizer.batch)
-    rows = blocks_of(training_examples([corpus], orders.data, orders.seed), base.vocabulary, orders.optimizer.block)
-    result = train_locally(
-        model, rows, orders.optimizer, passes=orders.passes, seed=_seed(orders), proximal=orders.proximal
-    )
+    told, spent = _trained(model, corpus, base, orders, site, received)
     moved = weights_of(model) if orders.model.method is Method.FULL else adapter_of(model)
-    metrics = {
-        "num-examples": rows.examples,
-        "tokens": rows.tokens,
-        "loss": result.loss,
-        "validation-loss": received,
-        "validation-tokens": held_out.predicted,
-    }
+    metrics = {**told, "validation-loss": received, "validation-tokens": held_out.predicted, **spent}
     return answer(metrics, site.identity(), to_record(moved))
+
+
+def _trained(
+    model: Any,  # noqa: ANN401 - a model of transformers or peft
+    corpus: Corpus,
+    base: Base,
+    orders: Orders,
+    site: Site,
+    received: float,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Train for a round; what is told of it, and what was spent of privacy."""
+    examples, block = training_examples([corpus], orders.data, orders.seed), orders.optimizer.block
+    if orders.privacy is None:
+        rows = blocks_of(examples, base.vocabulary, block)
+        result = train_locally(
+            model, rows, orders.optimizer, passes=orders.passes, seed=_seed(orders), proximal=orders.proximal
+        )
+        return {"num-examples": rows.examples, "tokens": rows.tokens, "loss": result.loss}, {}
+    rows = apart(examples, base.vocabulary, block)
+    before = spent_before(base.folder).get(site.organization, ())
+    ledger = train_privately(model, rows, orders, orders.privacy, Spent(site.ledger, before))
+    # Losses and lengths of examples are without noise, and stay here: the loss on held-out code stands in.
+    told = {"num-examples": rows.examples, "tokens": rows.examples * block, "loss": received}
+    budget = ledger.budget
+    numbers = (budget.noise_multiplier, budget.sample_rate, budget.steps, ledger.steps)
+    return told, dict(zip(PRIVACY_METRICS, numbers, strict=True))
 
 
 def evaluation(content: RecordDict, site: Site) -> RecordDict:

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from training.errors import PlanError, StoppedError
-from training.plan import Centralized, Federated, Incremental
+from training.plan import Centralized, Federated, Incremental, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,8 +125,8 @@ def complaints(plan: Plan) -> Iterator[str]:
             'write "example", or leave [privacy] out'
         )
     regime = plan.regime
-    if isinstance(regime, Federated):
-        yield "regime.kind is 'federated': a federation has no privacy yet, choose another or leave [privacy] out"
+    if isinstance(regime, Federated) and regime.strategy is Strategy.FEDPROX:
+        yield "regime.strategy is 'fedprox', whose term DP-SGD does not have: with [privacy] choose another strategy"
     if isinstance(regime, Incremental) and isinstance(regime.order, str):
         yield f"regime.order is {regime.order!r}, read off the code without noise: with [privacy] name the order"
     if isinstance(regime, Centralized) and plan.data.deduplicate and len(plan.organizations) > 1:

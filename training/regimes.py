@@ -18,6 +18,7 @@ from training.errors import PlanError
 from training.examples import Split
 from training.local import steps_a_pass
 from training.models import ADAPTERS, combined, save
+from training.node_privacy import steps_of_rounds
 from training.ordering import ordered
 from training.plan import Centralized, Compartmentalized, Federated, Incremental
 from training.privacy import Account, Spending, affordable, spent_before
@@ -60,7 +61,11 @@ class Work:
             return None
         before, names = self.spent_before(), tuple(corpus.name for corpus in corpora)
         pass_ = steps_a_pass(blocks, self.plan.optimizer)
-        steps = max(1, math.ceil(pass_ * self.plan.passes))
+        regime = self.plan.regime
+        if isinstance(regime, Federated):
+            steps = steps_of_rounds(blocks, self.plan.optimizer, regime.local_passes, regime.rounds)
+        else:
+            steps = max(1, math.ceil(pass_ * self.plan.passes))
         # Opacus' loader gives each example this chance. Who spent most before has least left.
         budgets = {affordable(before.get(name, ()), 1 / pass_, steps, settings) for name in names}
         return Account(names, max(budgets, key=lambda one: one.noise_multiplier))
@@ -93,11 +98,15 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a regime made: the model, which of the run's folders already hold adapters, and what the stages came to."""
+    """What a regime made: the model, what the stages came to, and whether the run's folder already holds weights.
+
+    `spent`: of privacy, by organization, where nodes kept the ledgers.
+    """
 
     model: Any
     stages: tuple[StageResult, ...]
     saved: bool = False
+    spent: tuple[tuple[Account, int], ...] = ()
 
 
 def train(work: Work) -> Trained:

@@ -191,6 +191,8 @@ def _privacy(work: Work, trained: Trained) -> dict[str, Any] | None:
     """What the run spent; the ledgers of the stages, which still lie beside their weights, know the steps."""
     if work.plan.privacy is None:
         return None
+    if trained.spent:
+        return record(work.plan.privacy, work.spent_before(), trained.spent)
     folders = (work.folder / "checkpoints" / stage.name for stage in trained.stages)
     accounts = work.accounts()
     made = [Ledger(folder, account.budget).steps for folder, account in zip(folders, accounts, strict=True)]

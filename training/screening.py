@@ -15,7 +15,16 @@ from flwr.app import ArrayRecord
 
 from training.aggregation import Factors
 from training.errors import AggregationError, FederationError
-from training.messages import ARRAYS, EXAMPLES, METRICS, UPDATE_METRICS, Identity, identity_in, metrics_in
+from training.messages import (
+    ARRAYS,
+    EXAMPLES,
+    METRICS,
+    PRIVACY_METRICS,
+    UPDATE_METRICS,
+    Identity,
+    identity_in,
+    metrics_in,
+)
 from training.shared import from_record
 
 if TYPE_CHECKING:
@@ -55,12 +64,14 @@ class Refusal:
 class Screen:
     """Holds each answer to the form, to the model's shapes, and to what the others send.
 
-    `organizations`: who may take part. `norms`: medians of the accepted updates of earlier rounds.
+    `organizations`: who may take part. `norms`: medians of the accepted updates of earlier rounds. `private`: who does
+    not tell what it spent of its privacy is refused.
     """
 
     organizations: tuple[str, ...]
     full: bool
     norm_limit: float = NORM_LIMIT
+    private: bool = False
     refusals: list[Refusal] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
 
@@ -96,7 +107,7 @@ class Screen:
     def _read(self, server_round: int, node: int, content: RecordDict, shared: Mapping[str, Any]) -> Update | None:
         try:
             identity = self._known(identity_in(content))
-            metrics = metrics_in(content, UPDATE_METRICS)
+            metrics = metrics_in(content, (*UPDATE_METRICS, *(PRIVACY_METRICS if self.private else ())))
             matrices = self._against(from_record(content.array_records.get(ARRAYS, ArrayRecord())), shared)
             norm = _norm(matrices)
         except (AggregationError, FederationError, ValueError) as error:

@@ -213,7 +213,7 @@ def test_steps_that_an_interruption_lost_stay_spent(plan: Callable[..., Path]) -
     ("changes", "said"),
     [
         ({"privacy": {**PRIVACY, "unit": "organization"}}, "would drown every update in noise"),
-        ({"privacy": PRIVACY, "regime": {"kind": "federated"}}, "a federation has no privacy yet"),
+        ({"privacy": PRIVACY, "regime": {"kind": "federated", "strategy": "fedprox"}}, "choose another strategy"),
         ({"privacy": PRIVACY, "regime": {"kind": "incremental", "order": "size"}}, "name the order"),
         ({"privacy": PRIVACY}, "data.deduplicate is true"),
         ({"privacy": PRIVACY, "orgs": ("org-a",), "monitor": {"stop_above": 0.1}}, "without noise"),
@@ -234,3 +234,12 @@ def test_everybody_together_and_one_after_the_other(plan: Callable[..., Path]) -
         by_org = run["privacy"]["by_org"]
         assert set(by_org) == {"org-a", "org-b"}
         assert all(7.9 < one["epsilon"] <= 8.0 for one in by_org.values())
+
+
+def test_a_federation_in_one_process_keeps_an_account_of_each_organization(plan: Callable[..., Path]) -> None:
+    regime = {"kind": "federated", "rounds": 2, "local_passes": 0.25}
+    run = told(run_plan(plan("fed", regime=regime, privacy=PRIVACY)))
+    assert set(run["privacy"]["by_org"]) == {"org-a", "org-b"}
+    for one in run["privacy"]["by_org"].values():
+        assert 7.5 < one["epsilon"] <= 8.0
+        assert one["steps"] == one["spent"][0]["steps"]
