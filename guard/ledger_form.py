@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from guard.ledger_entry import closest, severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from guard.ledger_entry import LedgerEvent, LedgerRecord
+    from guard.types import Match
 
 SCHEMA = 3
 """1 and 2, of before each writer had a chain, are read as well (guard.ledger_old)."""
@@ -151,6 +152,11 @@ def event_columns(event: LedgerEvent) -> dict[str, Any]:
 
 def match_rows(record: LedgerRecord) -> list[dict[str, Any]]:
     """The rows of the matches of a decision, for queries."""
+    return rows_of(record.decision.matches)
+
+
+def rows_of(matches: Sequence[Match]) -> list[dict[str, Any]]:
+    """The same of matches."""
     return [
         {
             "place": place,
@@ -161,7 +167,7 @@ def match_rows(record: LedgerRecord) -> list[dict[str, Any]]:
             "document": plain(match.document),
             "tokens": match.tokens,
         }
-        for place, match in enumerate(record.decision.matches)
+        for place, match in enumerate(matches)
     ]
 
 

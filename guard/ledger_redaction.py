@@ -85,7 +85,7 @@ class Allowed:
     """Which parts the ledger itself says were taken out."""
 
     entries: dict[tuple[str, int], set[str]] = field(default_factory=dict)
-    rules: list[tuple[str, frozenset[str], frozenset[str]]] = field(default_factory=list)
+    rules: dict[tuple[frozenset[str], frozenset[str]], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, connection: Connection, vouched: Mapping[str, int] | None) -> Allowed:
@@ -104,16 +104,18 @@ class Allowed:
     def _add(self, event: str, details: dict[str, Any]) -> None:
         parts = frozenset(details["parts"])
         if event == RETENTION:
-            self.rules.append((details["before"], frozenset(details["actions"]), parts))
+            # Of what a timer says every day, the last word is enough.
+            rule, before = (frozenset(details["actions"]), parts), str(details["before"])
+            self.rules[rule] = max(before, self.rules.get(rule, ""))
             return
         for writer, number in details["entries"]:
             self.entries.setdefault((writer, number), set()).update(parts)
 
-    def parts(self, row: Row[Any]) -> set[str]:
-        """The parts that may be missing in `row`."""
-        own = set(self.entries.get((row.writer, row.number), ()))
-        if row.event is None:
-            for before, actions, parts in self.rules:
-                if row.at < before and row.action in actions:
+    def parts(self, writer: str, number: int, at: str, action: str | None) -> set[str]:
+        """The parts that may be missing in an entry; `action` is None where it is no decision."""
+        own = set(self.entries.get((writer, number), ()))
+        if action is not None:
+            for (actions, parts), before in self.rules.items():
+                if at < before and action in actions:
                     own |= parts
         return own

@@ -7,22 +7,22 @@ unseen. Where several chains are broken each is named, with its first broken ent
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections import defaultdict
-from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, not_, select, true
 
 from guard.ledger_chains import AT_ONCE, ROWS
-from guard.ledger_entry import GENESIS, Break, Head, Verification
+from guard.ledger_entry import Break, Head, Verification
 from guard.ledger_form import HEADER, SCHEMA, caller_part, chained_hash, digest, header, match_rows
 from guard.ledger_old import old_columns, old_hash
-from guard.ledger_plain import PLAIN, littered, plain_rows
+from guard.ledger_plain import MATCH, PLAIN, plain_rows
 from guard.ledger_redaction import Allowed
 from guard.ledger_rows import OLD_SCHEMAS, WRONG, read_entry, read_event
 from guard.ledger_schema import entry_table, match_table
+from guard.ledger_seen import Seen, compared, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,39 +31,17 @@ if TYPE_CHECKING:
 
     from guard.ledger_database import Database
 
+_NONE: list[tuple[Any, ...]] = []
+_LAST = (sys.maxsize,)
+"""Behind all matches."""
 TAKEN_OUT = "{} was taken out, and no entry says so that a head vouches for"
-MATCH = ("place", "owner", "kind", "license", "action", "document", "tokens")
-
-
-@dataclass(slots=True)
-class _Chain:
-    """A chain as far as it has been seen. `noted` are the hashes that heads give for some of its entries."""
-
-    count: int = 0
-    last: str = GENESIS
-    at: str = ""
-    broken: Break | None = None
-    noted: dict[int, str] = field(default_factory=dict)
-    allowed: Allowed = field(default_factory=Allowed)
-    vouched: int = 0
-    raw: bytes = bytes(32)
-
-    def begin(self) -> None:
-        """Nothing has been seen of it."""
-        self.count, self.last, self.at, self.broken, self.vouched, self.raw = 0, GENESIS, "", None, 0, bytes(32)
-
-    def end(self, number: int, told: str, at: str) -> None:
-        """Its end is this entry, which is sound."""
-        self.count, self.last, self.at, self.raw = number, told, at, bytes.fromhex(told)
-        if number in self.noted:
-            self.vouched = number
 
 
 def verified(
     database: Database, heads: Iterable[Head] = (), progress: Callable[[float], None] | None = None
 ) -> Verification:
     """Recompute the chains in `database` and hold them against `heads`; see `Ledger.verify`."""
-    chains: defaultdict[str, _Chain] = defaultdict(_Chain)
+    chains: defaultdict[str, Seen] = defaultdict(Seen)
     given = [head for head in heads if head.entries]
     for head in given:
         noted = chains[head.writer].noted
@@ -73,7 +51,7 @@ def verified(
     with database.reading() as connection:
         allowed = Allowed.read(connection, vouched)
         walk = _Walk(connection, chains, allowed, progress)
-        if connection.dialect.name != "sqlite" or not walk.quickly():
+        if not walk.quickly():
             for chain in chains.values():
                 chain.begin()
             walk.thoroughly()
@@ -86,7 +64,7 @@ class _Walk:
     def __init__(
         self,
         connection: Connection,
-        chains: defaultdict[str, _Chain],
+        chains: defaultdict[str, Seen],
         allowed: Allowed,
         progress: Callable[[float], None] | None,
     ) -> None:
@@ -102,22 +80,30 @@ class _Walk:
 
     def quickly(self) -> bool:
         """Column by column where there is something to see; whether that was possible."""
-        doubtful = littered(self._connection)
         others = _rows(self._connection, not_(PLAIN))
         row, matches = next(others, (None, []))
-        chains, other = self._chains, row.seq if row is not None else self._total + 1
+        chains, allowed, other = self._chains, self._allowed, row.seq if row is not None else self._total + 1
+        due = self._due
         try:
-            with plain_rows(self._connection) as plains:
+            with plain_rows(self._connection) as (plains, found):
+                match = next(found, _LAST)
                 for plain in plains:
                     seq = plain[0]
                     while row is not None and other < seq:
                         self._see(row, matches)
                         row, matches = next(others, (None, []))
                         other = row.seq if row is not None else self._total + 1
-                    if seq in doubtful or not _sound(chains[plain[1]], plain):
+                    held = _NONE
+                    while match[0] <= seq:
+                        # Those before it are of no plain entry.
+                        if match[0] == seq:
+                            held = [*held, tuple(match[1:])]
+                        match = next(found, _LAST)
+                    if not sound(chains[plain[1]], plain, held, allowed):
                         self._again(seq)
-                    if seq >= self._due:
+                    if seq >= due:
                         self._tell(seq)
+                        due = self._due
         except sqlite3.Error:
             return False
         while row is not None:
@@ -142,27 +128,7 @@ class _Walk:
             self._tell(row.seq)
 
 
-def _sound(chain: _Chain, plain: tuple[Any, ...]) -> bool:
-    """Whether a plain entry is the next of its chain, which then ends with it; a broken one stays as it is."""
-    _, _, number, previous, told, at, caller_digest, header_text, caller = plain
-    computed = sha256(chain.raw + header_text.encode())
-    if (
-        told == computed.hexdigest()
-        and number == chain.count + 1
-        and previous == chain.last
-        and caller_digest == sha256(caller.encode()).hexdigest()
-        and at >= chain.at
-        and chain.broken is None
-        and (not chain.noted or chain.noted.get(number, told) == told)
-    ):
-        chain.count, chain.last, chain.at, chain.raw = number, told, at, computed.digest()
-        if number in chain.noted:
-            chain.vouched = number
-        return True
-    return chain.broken is not None
-
-
-def _follow(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> None:
+def _follow(chain: Seen, row: Row[Any], matches: list[tuple[Any, ...]]) -> None:
     """The next row of a chain: another sound entry, or where the chain breaks."""
     reason = _defect(chain, row, matches)
     if reason is None:
@@ -177,7 +143,7 @@ def _follow(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> Non
     chain.end(row.number, row.hash, row.at)
 
 
-def _defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+def _defect(chain: Seen, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
     """What is wrong with the row that should be next in `chain`, or None."""
     try:
         if row.number != chain.count + 1:
@@ -191,22 +157,27 @@ def _defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str
         return "its content is no record"
 
 
-def _altered(chain: _Chain, row: Row[Any]) -> str | None:
+def _allowed(chain: Seen, row: Row[Any]) -> set[str]:
+    """The parts that may be missing in a row."""
+    return chain.allowed.parts(row.writer, row.number, row.at, None if row.event is not None else row.action)
+
+
+def _altered(chain: Seen, row: Row[Any]) -> str | None:
     """What differs of a row of today's schema from what its hash says, but for its content."""
     if row.hash != chained_hash(chain.last, header(dict(zip(HEADER, row, strict=False)))) or row.body is not None:
         return "its content does not have its hash"
     if row.caller_salt is None and row.org is None and row.key_id is None:
-        return None if "caller" in chain.allowed.parts(row) else TAKEN_OUT.format("who asked")
+        return None if "caller" in _allowed(chain, row) else TAKEN_OUT.format("who asked")
     if row.caller_digest != digest(caller_part(row.org, row.key_id, row.caller_salt)):
         return "who asked is not who its hash says"
     return "its time is before that of the entry before it" if row.at < chain.at else None
 
 
-def _content_defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+def _content_defect(chain: Seen, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
     if row.content_digest is None and row.content is None and not matches:
         return None
     if row.content is None and not matches:
-        return None if "content" in chain.allowed.parts(row) else TAKEN_OUT.format("what was found")
+        return None if "content" in _allowed(chain, row) else TAKEN_OUT.format("what was found")
     if row.content is None or digest(row.content) != row.content_digest:
         return "what was found is not what its hash says"
     if row.event is not None:
@@ -214,24 +185,24 @@ def _content_defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]
         told: list[dict[str, Any]] = []
     else:
         told = match_rows(read_entry(row).record)
-    if matches != [tuple(match[name] for name in MATCH) for match in told]:
+    if matches != compared(told):
         return "what queries see of its matches differs from its content"
     return None
 
 
-def _old_defect(chain: _Chain, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
+def _old_defect(chain: Seen, row: Row[Any], matches: list[tuple[Any, ...]]) -> str | None:
     if row.body is None and row.schema in OLD_SCHEMAS and not matches:
-        return None if chain.allowed.parts(row) else TAKEN_OUT.format("its content")
+        return None if _allowed(chain, row) else TAKEN_OUT.format("its content")
     if row.hash != old_hash(chain.last, row.body):
         return "its content does not have its hash"
     columns, told = old_columns(row.body)
     differing = [name for name, value in columns.items() if getattr(row, name) != value]
-    if matches != [tuple(match[name] for name in MATCH) for match in told]:
+    if matches != compared(told):
         differing.append("matches")
     return f"what queries see of it ({', '.join(differing)}) differs from its content" if differing else None
 
 
-def _outcome(chains: dict[str, _Chain]) -> Verification:
+def _outcome(chains: dict[str, Seen]) -> Verification:
     breaks, found, beyond = [], [], 0
     # Whoever tampers may have named a writer by bytes.
     for writer, chain in sorted(chains.items(), key=lambda item: str(item[0])):
