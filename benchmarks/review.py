@@ -1,6 +1,7 @@
-"""Pages of leaks as reviewers ask for them, in a ledger of which half is leaks (SCALE=full: a million entries).
+"""What reviewers ask for, in a ledger of which half is leaks (`make bench-review`; SCALE=full: a million entries).
 
-Each page is of fifty, asked for with every condition, at the beginning of its list and in the middle of it.
+Pages of fifty, asked for with every condition and with words, at the beginning of their list and behind it; and the
+overview of a month.
 """
 
 from __future__ import annotations
@@ -8,24 +9,28 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from report import Report, progress
 
 from guard.ledger import Ledger, LedgerRecord
 from guard.types import Action, Decision, Match, MatchKind, Owner
+from service.console.overview import overview
+from service.console.reading import Question, find
 from service.review.filters import LeakFilter
 from service.review.leak import Disposition, Severity
 from service.review.reviews import PAGE, Reviews
 from service.review.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ENTRIES = 1_000_000 if os.environ.get("SCALE") == "full" else 50_000
 AT_ONCE = 1000
 REPEATS = 10
+COUNTED = 5
 JUDGED = 500
 LIMIT_MS = 200.0
 RARE = 997
@@ -86,6 +91,31 @@ def pages(reviews: Reviews, viewer: Viewer, wanted: LeakFilter) -> list[float]:
     return sorted(times)
 
 
+def searches(reviews: Reviews, viewer: Viewer) -> Iterator[tuple[str, list[float]]]:
+    """Milliseconds of lists in which each leak has certain words, as the console asks."""
+    for name, words in (("frequent word", "coder"), ("rare word", "pylint"), ("word of nobody", "no-such-word")):
+        found = partial(find, reviews, viewer, Question(q=words))
+        yield name, sorted(1000 * timed(found) for _ in range(REPEATS))
+
+
+def overviews(reviews: Reviews, viewer: Viewer) -> list[float]:
+    """Milliseconds of the numbers of the console's first page, over thirty days."""
+    now = datetime.now(UTC)
+    since = now - timedelta(30)
+
+    def once() -> None:
+        overview(reviews.counted(viewer, since, now), reviews.alerts.listed(viewer, since), 30, now)
+
+    return sorted(1000 * timed(once) for _ in range(COUNTED))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Fill a ledger and ask, in a folder that is gone afterwards."""
     report = Report("review")
@@ -109,6 +139,13 @@ def main() -> None:
                     every += times
                     cells += [f"{times[len(times) // 2]:.1f}", f"{times[-1]:.1f}"]
                 rows.append([name, *cells])
+            both = [dict(searches(reviews, viewer)) for viewer in (ADMIN, REVIEWER)]
+            for name in both[0]:
+                times = [one[name] for one in both]
+                every += [*times[0], *times[1]]
+                rows.append([name, *(f"{each[at]:.1f}" for each in times for at in (REPEATS // 2, -1))])
+            counted = [overviews(reviews, viewer) for viewer in (ADMIN, REVIEWER)]
+            rows.append(["overview", *(f"{each[at]:.1f}" for each in counted for at in (COUNTED // 2, -1))])
     every.sort()
     columns = ["condition", "administrator p50", "slowest", "reviewer p50", "slowest"]
     report.table(f"Pages of {PAGE}, ms", columns, rows)
@@ -117,6 +154,7 @@ def main() -> None:
         "page_p50_ms": every[len(every) // 2],
         "page_p95_ms": every[int(0.95 * len(every))],
         "page_slowest_ms": every[-1],
+        "overview_p95_ms": max(max(each) for each in counted),
     }
     report.at_most("page_p95_ms", LIMIT_MS)
     report.show(json_only=False)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from service.auth import door_of
 from service.console import routes as console
+from service.console.failures import failure_page
 from service.console.verification import Verifications
 from service.errors import ServiceError
 from service.feedback import Feedback
@@ -35,6 +36,7 @@ from service.routes import (
     infill,
     leaks,
     models,
+    webhook,
 )
 from service.routes.boundary import Boundary
 from service.routes.failures import add_handlers
@@ -76,6 +78,7 @@ def create_app(services: Services) -> FastAPI:
         Boundary,
         max_body_bytes=settings.max_body_bytes,
         other_limits=other_limits,
+        pages={"/console": failure_page} if settings.console else {},
         body_timeout=settings.body_timeout,
     )
     app.add_middleware(Observation, metrics=services.metrics)
@@ -90,6 +93,7 @@ def create_app(services: Services) -> FastAPI:
         index,
         leaks,
         exceptions,
+        webhook,
         health,
         documentation,
     ):

@@ -18,7 +18,7 @@ from guard.types import Action
 from service.feedback import FeedbackMetrics
 from service.heads.metrics import HeadMetrics
 from service.release import Disposition
-from service.review.telling import ReviewMetrics
+from service.review.metrics import ReviewMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

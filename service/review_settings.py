@@ -27,6 +27,12 @@ class ReviewSettings(BaseSettings):
         description="Secret that signs what is posted there, 16 characters or more.",
     )
 
+    org_webhook_hosts: str | None = Field(
+        None,
+        description="Hosts that organizations may have their own webhooks at, with commas between: `HOST`, `*.DOMAIN` "
+        "or `HOST:PORT` (443 without), over HTTPS; plain HTTP for `127.0.0.1:PORT` alone. Unset: none.",
+    )
+
     @model_validator(mode="after")
     def _signed(self) -> ReviewSettings:
         if self.webhook_url is not None and self.webhook_secret is None:

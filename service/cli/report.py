@@ -7,24 +7,16 @@ import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from service.cli.opening import opened_accounts, opened_ledger, opened_reviews
 from service.cli.output import Json, err, print_json, say
 from service.errors import SetupError
-from service.review.filters import LeakFilter
 from service.review.report import render
-from service.review.summary import Summary, summarize
 from service.review.viewer import Viewer
 from service.settings import load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from service.review.leak import Leak
-    from service.review.reviews import Reviews
 
 DAYS = 30
 
@@ -57,7 +49,8 @@ def report(
     viewer = Viewer(org or "operator", "", admin=org is None, identities=settings.review_identities)
     with opened_ledger(settings) as ledger, opened_reviews(settings, ledger) as reviews:
         heads = ledger.heads()
-        summary = _summary(reviews, viewer, begin, end)
+        with err.status("counting"):
+            summary = reviews.summary(viewer, begin, end)
     if as_json:
         print_json(summary.to_json())
         return
@@ -68,20 +61,6 @@ def report(
     else:
         _write(out, page)
         say(f"{summary.leaks} leaks from {begin:%Y-%m-%d} to {end:%Y-%m-%d}: {out}")
-
-
-def _summary(reviews: Reviews, viewer: Viewer, begin: datetime, end: datetime) -> Summary:
-    """The numbers, told of on the way where they take long."""
-    wanted = LeakFilter(since=begin, until=end)
-    with err.status("reading the ledger") as status:
-
-        def counted() -> Iterator[Leak]:
-            for number, leak in enumerate(reviews.all(viewer, wanted), 1):
-                if number % 1000 == 0:
-                    status.update(f"reading the ledger: {number} leaks, back to {leak.at[:10]}")
-                yield leak
-
-        return summarize(counted(), begin, end)
 
 
 def _moment(text: str, option: str) -> datetime:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from guard.errors import GuardError
@@ -19,7 +20,9 @@ from service.routes.failures import detail_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from starlette.requests import Request
+    from starlette.types import Scope
+
+    from service.schemas import ErrorDetail
 
 SIGN_IN = "/console/sign-in"
 FAILURES = (ServiceError, GuardError, HTTPException, RequestValidationError)
@@ -46,8 +49,12 @@ def _shown(request: Request, error: Exception) -> Response:
         return _to_sign_in(request)
     failure = _service_error(error)
     request.app.state.services.metrics.failed(failure)
-    detail = detail_of(failure)
-    status = HTTPStatus(failure.status)
+    return failure_page(request.scope, HTTPStatus(failure.status), detail_of(failure))
+
+
+def failure_page(scope: Scope, status: HTTPStatus, detail: ErrorDetail) -> Response:
+    """The page for a request that came to no route of ours."""
+    request = Request(scope)
     template = "failure_line.html" if is_part(request) else "failure.html"
     return page(request, template, None, {"heading": status.phrase, "message": detail.message}, status=status)
 
@@ -73,7 +80,9 @@ def _service_error(error: Exception) -> ServiceError:
     if isinstance(error, HTTPException):
         if error.status_code == HTTPStatus.NOT_FOUND:
             return NotFoundError("there is no such page")
-        return InvalidRequestError(error.detail)
+        refused = InvalidRequestError(error.detail)
+        refused.status = error.status_code
+        return refused
     unavailable = GuardUnavailableError(str(error))
     unavailable.public = "the ledger or the index does not answer at present: retry, or ask your administrator"
     return unavailable

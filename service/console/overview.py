@@ -1,28 +1,25 @@
-"""The overview: what a period's leaks come to, counted from what the viewer sees of each. Knows no page."""
+"""The overview: what a period's leaks come to. Knows no page, and counts nothing: `Reviews.counted` does."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from guard.types import Owner
-from service.review.leak import Severity
+from guard.types import Owner, OwnerKind
+from service.review.alerts import AlertKind
+from service.review.leak import Disposition, Severity
+from service.review.tallies import UNNAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from datetime import datetime
 
-    from service.review.leak import Leak, LeakMatch
+    from service.review.alerts import Alert
+    from service.review.tallies import Counted
 
-COUNTED = 5_000
-"""Leaks counted at most, the newest: an overview must not take longer the longer nobody looked."""
 TOP = 8
 OTHERS = "another organization"
 """Whoever the viewer may not know."""
-PROBING_LEAKS, PROBING_SPAN = 10, timedelta(hours=1)
-"""So many blocked generations of one key within so long look like somebody who asks what is in the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +37,13 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """A key that looks as if it asked what is in the index: `leaks` within an hour, the last of them at `at`."""
+    """A key that was noticed to ask what is in the index: how (`probing`, `walking`), and when last, with what."""
 
     key: str
     org: str
+    kind: str
     leaks: int
+    minutes: int
     at: str
 
 
@@ -61,74 +60,44 @@ class Overview:
     models: tuple[tuple[str, int], ...]
     documents: tuple[tuple[str, str, int], ...]
     probing: tuple[Probing, ...]
-    truncated: bool
 
 
-def overview(leaks: Iterable[Leak], days: int, now: datetime) -> Overview:
-    """Count leaks, the newest first, of the `days` that end `now`."""
-    read = list(islice(leaks, COUNTED + 1))
-    counted = read[:COUNTED]
-    by_day: dict[str, Counter[str]] = {}
-    for leak in counted:
-        by_day.setdefault(leak.at[:10], Counter())[leak.severity] += 1
+def overview(counted: Counted, alerts: tuple[Alert, ...], days: int, now: datetime) -> Overview:
+    """What was counted over the `days` that end `now`, and the alerts of that time, the newest first."""
     dates = [(now - timedelta(days=back)).date().isoformat() for back in reversed(range(days))]
-    severities = Counter(leak.severity.value for leak in counted)
+    documents = counted.documents.ranked(TOP + 1)
     return Overview(
-        days=tuple(Day(date, {one.value: by_day.get(date, Counter())[one] for one in Severity}) for date in dates),
-        total=len(counted),
-        open=sum(leak.disposition == "open" for leak in counted),
-        severities={one.value: severities[one.value] for one in Severity},
+        days=tuple(Day(date, {one.value: counted.days[date, one] for one in Severity}) for date in dates),
+        total=counted.total,
+        open=counted.dispositions.counts[Disposition.OPEN.value],
+        severities={one.value: counted.severities[one] for one in Severity},
         pairs=_pairs(counted),
-        licenses=_top(match.license for leak in counted for match in _blocked(leak) if match.license),
-        models=_top(leak.release or leak.model for leak in counted),
-        documents=_documents(counted),
-        probing=_probing(counted),
-        truncated=len(read) > COUNTED,
+        licenses=tuple(counted.licenses.ranked(TOP)),
+        models=tuple(counted.models.ranked(TOP)),
+        documents=tuple((_name(whose), name, leaks) for (whose, name), leaks in documents if whose)[:TOP],
+        probing=_probing(alerts),
     )
 
 
-def _blocked(leak: Leak) -> list[LeakMatch]:
-    return [match for match in leak.matches if match.action == "block"]
+def _pairs(counted: Counted) -> dict[tuple[str, str], int]:
+    """How often private code of each owner was nearly given to each caller."""
+    return {
+        (OTHERS if caller == UNNAMED else caller, _name(owner)): leaks
+        for (caller, owner), leaks in counted.pairs.counts.items()
+        if owner == UNNAMED or Owner.parse(owner).kind is OwnerKind.ORGANIZATION
+    }
 
 
-def _pairs(leaks: Iterable[Leak]) -> dict[tuple[str, str], int]:
-    """How often code of each owner was nearly given to each caller; a leak counts once for every pair in it."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for leak in leaks:
-        for owner in {_name(match) for match in _blocked(leak) if match.private}:
-            counts[leak.org or OTHERS, owner] += 1
-    return dict(counts)
+def _name(owner: str) -> str:
+    return OTHERS if owner == UNNAMED else Owner.parse(owner).name
 
 
-def _name(match: LeakMatch) -> str:
-    return OTHERS if match.owner is None else Owner.parse(match.owner).name
-
-
-def _documents(leaks: Iterable[Leak]) -> tuple[tuple[str, str, int], ...]:
-    counts: Counter[tuple[str, str]] = Counter()
-    for leak in leaks:
-        counts.update({(_name(one), one.document) for one in _blocked(leak) if one.document is not None})
-    return tuple((owner, document, count) for (owner, document), count in counts.most_common(TOP))
-
-
-def _top(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    return tuple(Counter(names).most_common(TOP))
-
-
-def _probing(leaks: Iterable[Leak]) -> tuple[Probing, ...]:
-    """Keys with too many leaks within PROBING_SPAN, with the most that any such span holds."""
-    recent: dict[str, deque[datetime]] = {}
-    found: dict[str, Probing] = {}
-    for leak in leaks:
-        if leak.key is None or leak.org is None:
-            continue
-        at = datetime.fromisoformat(leak.at)
-        window = recent.setdefault(leak.key, deque())
-        window.append(at)
-        while window[0] - at > PROBING_SPAN:
-            window.popleft()
-        known = found.get(leak.key)
-        if len(window) >= PROBING_LEAKS and (known is None or known.leaks < len(window)):
-            last = window[0].isoformat()
-            found[leak.key] = Probing(leak.key, leak.org, len(window), last)
-    return tuple(sorted(found.values(), key=lambda one: -one.leaks))
+def _probing(alerts: tuple[Alert, ...]) -> tuple[Probing, ...]:
+    """Each key and way once, as it was last noticed."""
+    found: dict[tuple[str, AlertKind], Probing] = {}
+    for one in alerts:
+        if one.kind in {AlertKind.PROBING, AlertKind.WALKING}:
+            key = str(one.details["key"])
+            told = Probing(key, one.org, one.kind.value, one.details["leaks"], one.details["minutes"], one.at)
+            found.setdefault((key, one.kind), told)
+    return tuple(found.values())

@@ -5,7 +5,7 @@ Knows how to ask and which template answers; what a viewer may see is decided by
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -46,11 +46,16 @@ router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 def show_overview(request: Request, session: SignedIn) -> Response:
     """What the last days come to."""
     days = request.query_params.get("days", "30")
-    question = Question.of({"days": days if days in PERIODS else "30"})
+    days = days if days in PERIODS else "30"
+    now = datetime.now(UTC)
+    since = now - timedelta(days=int(days))
+    viewer = viewer_of(request, session)
     with reading(request) as reviews:
-        counted = overview(every(reviews, viewer_of(request, session), question), int(question.days), datetime.now(UTC))
+        # Its end is not counted with it, and what comes meanwhile may have this very time.
+        numbers = reviews.counted(viewer, since, now + timedelta(minutes=1))
+        counted = overview(numbers, reviews.alerts.listed(viewer, since), int(days), now)
     chart = stacked([(day.date, day.counts) for day in counted.days])
-    values = {"counted": counted, "chart": chart, "heat": heat_map(counted.pairs), "days": question.days}
+    values = {"counted": counted, "chart": chart, "heat": heat_map(counted.pairs), "days": days}
     return page(request, "overview.html", session, {**values, "periods": PERIODS})
 
 

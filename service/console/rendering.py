@@ -88,9 +88,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _worst(leak: Leak) -> LeakMatch:
-    """The match that a line about a leak shows: the longest of those that blocked it."""
-    return max(leak.matches, key=lambda match: (match.action == "block", match.tokens))
+def _worst(leak: Leak) -> LeakMatch | None:
+    """The match that a line about a leak shows: the longest of those that blocked it. None once they were redacted."""
+    return max(leak.matches, key=lambda match: (match.action == "block", match.tokens), default=None)
 
 
 def _number(value: float) -> str:

@@ -23,7 +23,7 @@ from service.review.review_schema import alert_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from guard.ledger_database import Database
     from service.review.viewer import Viewer
@@ -113,22 +113,29 @@ class Alerts:
         query = select(alert_table).order_by(alert_table.c.id.desc()).limit(LISTED)
         if since is not None:
             query = query.where(alert_table.c.at >= written(since))
-        if not viewer.admin:
-            own = [AlertKind.PROBING.value, AlertKind.WALKING.value]
-            query = query.where(alert_table.c.org == viewer.org, alert_table.c.kind.in_(own))
         with self._database.refusing("read"), self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        found = (_read(row) for row in rows)
-        if viewer.knows_both:
-            return tuple(found)
-        # Whose code it was is not the caller's to know.
-        return tuple(Alert(one.id, one.at, one.kind, _own_key(one), one.org, _counts(one.details)) for one in found)
+            rows = connection.execute(query.where(*concerning(viewer))).all()
+        return tuple(_shown(_read(row), viewer) for row in rows)
 
-    def get(self, alert_id: int) -> Alert | None:
-        """One alert."""
+    def get(self, viewer: Viewer, alert_id: int) -> Alert | None:
+        """One alert as a viewer may see it; None where there is none for them."""
+        query = select(alert_table).where(alert_table.c.id == alert_id, *concerning(viewer))
         with self._database.refusing("read"), self._database.reading() as connection:
-            row = connection.execute(select(alert_table).where(alert_table.c.id == alert_id)).one_or_none()
-        return None if row is None else _read(row)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _shown(_read(row), viewer)
+
+
+def concerning(viewer: Viewer) -> list[ColumnElement[bool]]:
+    """Of alerts: they are about a key of the viewer's organization, or the viewer sees all."""
+    own = [AlertKind.PROBING.value, AlertKind.WALKING.value]
+    return [] if viewer.admin else [alert_table.c.org == viewer.org, alert_table.c.kind.in_(own)]
+
+
+def _shown(alert: Alert, viewer: Viewer) -> Alert:
+    if viewer.knows_both:
+        return alert
+    # Whose code it was is not the caller's to know.
+    return Alert(alert.id, alert.at, alert.kind, _own_key(alert), alert.org, _counts(alert.details))
 
 
 def _read(row: Any) -> Alert:  # noqa: ANN401 - SQLAlchemy's rows have the columns of their query

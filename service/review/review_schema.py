@@ -84,22 +84,36 @@ alert_table = Table(
     UniqueConstraint("kind", "subject", "day", name="review_alerts_once"),
 )
 
-# What a webhook is still to be told: the name of a leak or of an alert, and from when on (seconds since 1970).
+# The webhook that an organization set; `key_id` is the key that set it.
+hook_table = Table(
+    "review_hooks",
+    metadata,
+    Column("org", String(63), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("key_id", String(64), nullable=False),
+)
+
+# What a webhook is still to be told: the name of a leak or of an alert, and from when on (seconds since 1970). `party`
+# is whose webhook it is: an organization's, or the operator's, `*`.
 outbox_table = Table(
-    "review_outbox",
+    "review_deliveries",
     metadata,
     Column("id", _ROW, primary_key=True, autoincrement=True),
     Column("kind", String(16), nullable=False),
     Column("subject", String(128), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due", Float, nullable=False, index=True),
+    Column("party", String(63), nullable=False, index=True),
 )
 
-# How far ledger and alerts were put into the outbox.
+# How far ledger and alerts were put into the outbox, for each party.
 place_table = Table(
-    "review_places",
+    "review_reached",
     metadata,
     Column("name", String(32), primary_key=True),
+    Column("party", String(63), primary_key=True),
     Column("place", BigInteger, nullable=False),
 )
 

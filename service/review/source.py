@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from guard.ledger_entry import SEVERITIES
 from guard.ledger_rows import read_entry
@@ -49,10 +49,12 @@ class LeakSource:
                 for side in _sides(viewer, wanted):
                     query = _rows(side, [*shared, *model], place).limit(count)
                     found.update(connection.execute(query).scalars())
-            newest = sorted(found, reverse=True)[:count]
-            rows = connection.execute(select(entry_table).where(_ENTRY.seq.in_(newest))).all()
-        by_place = {row.seq: row for row in rows}
-        return [read_entry(by_place[seq]) for seq in newest]
+            return _read(connection, sorted(found, reverse=True)[:count])
+
+    def entries(self, places: list[int]) -> list[LedgerEntry]:
+        """The entries of these rows, some hundred at most."""
+        with self._database.refusing("read"), self._database.reading() as connection:
+            return _read(connection, places)
 
     def get(self, leak_id: str) -> LedgerEntry | None:
         """The entry of a decision."""
@@ -62,7 +64,21 @@ class LeakSource:
         return None if row is None else read_entry(row)
 
 
+def _read(connection: Connection, places: list[int]) -> list[LedgerEntry]:
+    rows = connection.execute(select(entry_table).where(_ENTRY.seq.in_(places))).all()
+    by_place = {row.seq: row for row in rows}
+    return [read_entry(by_place[seq]) for seq in places]
+
+
 Conditions = list["ColumnElement[bool]"]
+
+
+def concerning(viewer: Viewer) -> Conditions:
+    """Of leaks: a viewer stands on one side of it."""
+    if viewer.admin:
+        return []
+    own = exists().where(_MATCH.seq == _ENTRY.seq, _MATCH.owner == viewer.owner, _MATCH.action == Action.BLOCK.value)
+    return [or_(_ENTRY.org == viewer.org, own.correlate(entry_table))]
 
 
 def _rows(side: tuple[Conditions, Conditions], shared: Conditions, place: int | None) -> Select[Any]:

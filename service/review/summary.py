@@ -1,23 +1,19 @@
-"""A period in numbers: how many leaks there were, between whom, of what. Knows leaks as their viewer sees them."""
+"""A period in numbers: how many leaks there were, between whom, of what. Knows no ledger."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from service.review.leak import Severity
+from service.review.tallies import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
-
-    from service.review.leak import Leak
+    from service.review.tallies import Counted
 
 TOP = 20
 """Rows of each ranking."""
-UNNAMED = "(not named to you)"
-"""Stands for an organization or a document that the viewer may not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,63 +59,37 @@ class Summary:
         return {**asdict(self), "since": self.since.isoformat(), "until": self.until.isoformat()}
 
 
-class _Tally:
-    """Counts leaks by what a function names of each of them."""
-
-    def __init__(self, names: Callable[[Leak], Iterable[Hashable]]) -> None:
-        self._names = names
-        self.counts: Counter[Any] = Counter()
-        self._severe: Counter[Any] = Counter()
-
-    def add(self, leak: Leak) -> None:
-        names = set(self._names(leak))
-        self.counts.update(names)
-        if leak.severity is Severity.HIGH:
-            self._severe.update(names)
-
-    def rows(self, top: int | None = TOP) -> tuple[Row, ...]:
-        ranked = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(Row(str(name), count, self._severe[name]) for name, count in ranked[:top])
-
-    def row(self, name: str) -> Row:
-        return Row(name, self.counts[name], self._severe[name])
-
-
-def summarize(leaks: Iterable[Leak], since: datetime, until: datetime) -> Summary:
-    """Count the leaks of a period, which must be those from `since` (inclusive) to `until` (exclusive)."""
-    tallies = {
-        "severities": _Tally(lambda leak: [leak.severity.value]),
-        "dispositions": _Tally(lambda leak: [leak.disposition]),
-        "outcomes": _Tally(lambda leak: [leak.outcome]),
-        "licenses": _Tally(lambda leak: [one.license for one in leak.matches if one.license and one.action == "block"]),
-        "models": _Tally(lambda leak: [leak.release or leak.model]),
-        "documents": _Tally(_documents),
-        "keys": _Tally(lambda leak: [leak.key or UNNAMED]),
-    }
-    days, pairs = _Tally(lambda leak: [leak.at[:10]]), _Tally(_pairs)
-    total = 0
-    for leak in leaks:
-        total += 1
-        for tally in (days, pairs, *tallies.values()):
-            tally.add(leak)
-    ranked = sorted(pairs.counts.items(), key=lambda item: (-item[1], item[0]))
+def summarize(counted: Counted, since: datetime, until: datetime) -> Summary:
+    """Write down what was counted from `since` (inclusive) to `until` (exclusive)."""
+    severities = Tally()
+    for (_, severity), leaks in counted.days.items():
+        severities.add(severity, severity, leaks)
     return Summary(
         since=since,
         until=until,
-        leaks=total,
-        days=tuple(days.row(day) for day in _days(since, until)),
-        pairs=tuple(Pair(caller, owner, count) for (caller, owner), count in ranked),
-        **{name: tally.rows() for name, tally in tallies.items()},
+        leaks=counted.total,
+        days=tuple(_day(counted, day) for day in _days(since, until)),
+        pairs=tuple(Pair(caller, owner, leaks) for (caller, owner), leaks in counted.pairs.ranked()),
+        severities=_rows(severities),
+        dispositions=_rows(counted.dispositions),
+        outcomes=_rows(counted.outcomes),
+        licenses=_rows(counted.licenses),
+        models=_rows(counted.models),
+        documents=_rows(counted.documents),
+        keys=_rows(counted.keys),
     )
 
 
-def _pairs(leak: Leak) -> list[tuple[str, str]]:
-    return [(leak.org or UNNAMED, one.owner or UNNAMED) for one in leak.matches if one.action == "block"]
+def _rows(tally: Tally) -> tuple[Row, ...]:
+    return tuple(Row(_shown(name), leaks, tally.severe[name]) for name, leaks in tally.ranked(TOP))
 
 
-def _documents(leak: Leak) -> list[str]:
-    blocked = [one for one in leak.matches if one.action == "block"]
-    return [f"{one.owner} {one.document}" if one.document is not None else UNNAMED for one in blocked]
+def _shown(name: str | tuple[str, str]) -> str:
+    return name if isinstance(name, str) else " ".join(name).strip()
+
+
+def _day(counted: Counted, day: str) -> Row:
+    return Row(day, sum(counted.days[day, one] for one in Severity), counted.days[day, Severity.HIGH])
 
 
 def _days(since: datetime, until: datetime) -> list[str]:

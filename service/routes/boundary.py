@@ -21,9 +21,11 @@ from service.routes.failures import failure, unforeseen
 from service.schemas import ErrorDetail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    FailurePage = Callable[[Scope, HTTPStatus, ErrorDetail], ASGIApp]
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HEADERS = {
@@ -43,15 +45,23 @@ class Boundary:
     into `request.state.headers` goes out with every response, also with a failure.
 
     Starlette's own body limit answers in plain text where a route reads no body, and is missing from the versions
-    that share an environment with Flower; every failure here has the shape of the others.
+    that share an environment with Flower; every failure here has the shape of the others: JSON, or below a path of
+    `pages` what people read.
     """
 
     def __init__(
-        self, app: ASGIApp, max_body_bytes: int, other_limits: Mapping[str, int] | None = None, *, body_timeout: float
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        other_limits: Mapping[str, int] | None = None,
+        pages: Mapping[str, FailurePage] | None = None,
+        *,
+        body_timeout: float,
     ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._other_limits = other_limits or {}
+        self._pages = pages or {}
         self._body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,11 +91,18 @@ class Boundary:
         except Exception as error:  # noqa: BLE001 - whatever it is, its message may quote a prompt
             detail = unforeseen(error)
             if status == 0:
-                await failure(HTTPStatus.INTERNAL_SERVER_ERROR, detail)(scope, receive, send_marked)
+                await self._failure(scope, HTTPStatus.INTERNAL_SERVER_ERROR, detail)(scope, receive, send_marked)
         finally:
             route = getattr(scope.get("route"), "path", None)
             milliseconds = round((time.monotonic() - began) * 1000, 1)
             log.info("request", method=known_method(scope["method"]), route=route, status=status, ms=milliseconds)
+
+    def _failure(self, scope: Scope, status: HTTPStatus, detail: ErrorDetail) -> ASGIApp:
+        """What answers a request that came to no route, or out of one by an error."""
+        for path, shown in self._pages.items():
+            if f"{scope['path']}/".startswith(f"{path}/"):
+                return shown(scope, status, detail)
+        return failure(status, detail)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold the limits of bodies: of the size, by what the client declares and by what it sends, and of the time."""
@@ -94,7 +111,7 @@ class Boundary:
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             detail = ErrorDetail(message=message, type="invalid_request_error", code="body_too_large")
-            await failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)(scope, receive, send)
+            await self._failure(scope, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)(scope, receive, send)
             return
         received, more = 0, True
         deadline = asyncio.get_running_loop().time() + self._body_timeout

@@ -83,10 +83,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], int]] = {
         8,
     ),
     "CleanroomWebhookUnreachable": (
-        {'cleanroom_webhook_deliveries_total{instance="a",outcome="failed"}': "0+2x30"},
+        {'cleanroom_webhook_deliveries_total{instance="a",whose="operator",outcome="failed"}': "0+2x30"},
         {
-            'cleanroom_webhook_deliveries_total{instance="a",outcome="failed"}': "0+2x30",
-            'cleanroom_webhook_deliveries_total{instance="a",outcome="delivered"}': "0+2x30",
+            'cleanroom_webhook_deliveries_total{instance="a",whose="operator",outcome="failed"}': "0+2x30",
+            'cleanroom_webhook_deliveries_total{instance="a",whose="operator",outcome="delivered"}': "0+2x30",
         },
         28,
     ),

@@ -25,6 +25,7 @@ from service.app import create_app
 from service.engines.protocol import Chunk, EnginePrompt, Sampling
 from service.engines.stops import StopFilter
 from service.parts import Services
+from service.review.reviews import Reviews
 from service.server import claim_port, configured
 from service.settings import load_settings
 
@@ -81,9 +82,12 @@ class Reciting(TestEngine):
 
 
 class RecitingService:
-    """The service, on one port for as long as it is open; `key` is that of the organization "acme"."""
+    """The service, on one port for as long as it is open; `key` is that of the organization "acme".
 
-    def __init__(self, home: Path) -> None:
+    `reviewed`: leaks can be seen, as in the console.
+    """
+
+    def __init__(self, home: Path, *, reviewed: bool = False) -> None:
         structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
         warm()
         self._stack = ExitStack()
@@ -97,7 +101,8 @@ class RecitingService:
         self.ledger = self._stack.enter_context(Ledger(self._settings.database_url))
         self.accounts.add_organization("acme")
         self.key_id, self.key = self._new_key()
-        self.services = Services(self._settings, self.accounts, self.engine, self.guard, self.ledger)
+        reviews = self._stack.enter_context(Reviews(self.ledger, self._settings.database_url)) if reviewed else None
+        self.services = Services(self._settings, self.accounts, self.engine, self.guard, self.ledger, reviews=reviews)
         self._victim = self.index.owner_id(Owner.organization("victim"))
         self._port = 0
         self._running: ExitStack | None = None

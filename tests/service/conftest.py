@@ -207,6 +207,12 @@ def database(tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def ledger_url(database: str) -> str:
+    """The ledger's database, which need not be that of the accounts."""
+    return database
+
+
+@pytest.fixture
 def accounts(database: str) -> Iterator[Accounts]:
     with Accounts(database) as accounts:
         accounts.add_organization("acme")
@@ -216,11 +222,11 @@ def accounts(database: str) -> Iterator[Accounts]:
 
 @pytest.fixture
 def make_services(
-    tmp_path: Path, accounts: Accounts, engine: ScriptedEngine, guard: ScriptedGuard, database: str
+    tmp_path: Path, accounts: Accounts, engine: ScriptedEngine, guard: ScriptedGuard, ledger_url: str
 ) -> Iterator[Callable[..., Services]]:
     """Services over the scripted engine and guard; keywords are settings."""
-    ledger = Ledger(database)
-    reviews = Reviews(ledger, database)
+    ledger = Ledger(ledger_url)
+    reviews = Reviews(ledger, ledger_url)
 
     def make(**settings: object) -> Services:
         return Services(load_settings(home=tmp_path, **settings), accounts, engine, guard, ledger, reviews=reviews)

@@ -49,6 +49,9 @@ NEVER_GENERATES = {
     ("GET", "/v1/exceptions"),
     ("POST", "/v1/exceptions"),
     ("DELETE", "/v1/exceptions/{exception_id}"),
+    ("GET", "/v1/webhook"),
+    ("PUT", "/v1/webhook"),
+    ("DELETE", "/v1/webhook"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/openapi.json"),
@@ -76,7 +79,7 @@ NEVER_GENERATES = {
 }
 # What there is none of without a name, or where nobody set it up.
 NAMES = {"{name}": "console.css", "{path:path}": ""}
-THERE_IS_NONE = ("there is no leak", "there is no exception")
+THERE_IS_NONE = ("there is no leak", "there is no exception", "acme has no webhook")
 NOT_SET_UP = {"/console/oidc", "/console/oidc/callback"}
 STREAMED = pytest.mark.parametrize("stream", [False, True])
 ROUTES = pytest.mark.parametrize("route", GENERATES, ids=lambda route: route[1])

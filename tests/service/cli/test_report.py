@@ -17,6 +17,7 @@ from service.accounts import Accounts
 from service.cli.root import app
 from service.review.report import render
 from service.review.summary import summarize
+from service.review.tallies import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +118,6 @@ def test_names_are_text(leaks: Leaks) -> None:
 
 def test_every_day_of_a_period_is_there() -> None:
     since, until = datetime(2026, 2, 27, 12, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
-    summary = summarize([], since, until)
+    summary = summarize(Counted(), since, until)
     assert [day.name for day in summary.days] == ["2026-02-27", "2026-02-28", "2026-03-01"]
     assert render(summary, whose="nobody", made=until, heads=["w:0:0"]).count("<rect") == 6

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from consoles.served import leak, token_of
 
+from guard.errors import LedgerError
 from guard.types import MatchKind, Owner
+from service.review.viewer import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,6 +213,8 @@ def test_only_an_administrator_verifies_and_sees_where_the_ledger_stands(console
 
 
 def test_the_overview_counts_what_its_viewer_sees(demo: Console) -> None:
+    assert demo.services.reviews is not None
+    demo.services.reviews.alerts.notice(datetime.now(UTC))
     with demo.signed_in("admin") as admin, demo.signed_in("google-auth") as reviewer:
         whole, own = admin.get("/console").text, reviewer.get("/console").text
     totals = [int(re.findall(r"<strong>(\d+)</strong> leaks stopped", text)[0]) for text in (whole, own)]
@@ -218,10 +223,79 @@ def test_the_overview_counts_what_its_viewer_sees(demo: Console) -> None:
     assert "another organization" in own
     assert "azure-core" not in own
     # The key that asks for the same document again and again.
+    assert "along one document" in whole[whole.index('id="probing"') :]
     assert "s3transfer" in whole[whole.index('id="probing"') :]
-    assert "No key had" in own
+    assert "No key was noticed" in own
 
 
 def test_an_overview_of_nothing_says_so(admin: httpx.Client) -> None:
     assert "Nothing was stopped in this period" in admin.get("/console").text
     assert "Nothing was stopped yet" in admin.get("/console/leaks").text
+
+
+TOO_MUCH = 10_000_000
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("part", [True, False])
+def test_a_form_that_is_too_large_gets_a_page_and_changes_nothing(
+    console: Console,
+    admin: httpx.Client,
+    declared: bool,  # noqa: FBT001 - a parameter of the test
+    part: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    one = stopped(console)
+    form = f"form_token={token_of(admin.get('/console'))}&disposition=confirmed&note=".encode() + b"x" * TOO_MUCH
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({"HX-Request": "true"} if part else {})
+    body = form if declared else (form[at : at + 65_536] for at in range(0, len(form), 65_536))
+    reply = admin.post(f"/console/leaks/{one}/disposition", content=body, headers=headers)
+    assert reply.status_code == 413
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "body is larger than 1048576 bytes" in reply.text
+    assert ("<html" in reply.text) is not part
+    assert console.services.reviews is not None
+    assert console.services.reviews.history(Viewer("acme", "", admin=True), one) == ()
+
+
+def test_what_nobody_foresaw_is_a_page_that_tells_nothing(
+    console: Console, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        message = "words that nobody may read"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(console.services.reviews, "counted", broken)
+    reply = admin.get("/console")
+    assert (reply.status_code, reply.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "did not foresee" in reply.text
+    assert "nobody may read" not in reply.text
+
+
+@pytest.mark.parametrize("parts", [["content"], ["caller", "content"]])
+def test_a_leak_that_was_redacted_is_shown_without_what_is_gone(
+    console: Console, admin: httpx.Client, parts: list[str]
+) -> None:
+    one, other = stopped(console), stopped(console, document="src/other.py")
+    console.ledger.redact([one], parts, "asked to")
+    rows = admin.get("/console/leaks").text
+    assert f"row-{one}" in rows
+    assert f"row-{other}" in rows
+    page = admin.get(f"/console/leaks/{one}").text
+    assert "A leak that was redacted" in page
+    assert "src/engine.py" not in page
+    assert "<strong>2</strong> leaks stopped" in admin.get("/console").text
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/leaks", "/console/leaks/export", "/console/leaks/dec_1"])
+def test_a_ledger_that_cannot_be_read_gets_a_page_without_its_address(
+    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        message = "the ledger postgresql://db.internal cannot be read"
+        raise LedgerError(message)
+
+    for name in ("reviews.count", "source.LeakSource.before", "source.LeakSource.get"):
+        monkeypatch.setattr(f"service.review.{name}", broken)
+    reply = admin.get(path)
+    assert (reply.status_code, reply.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert "db.internal" not in reply.text

@@ -205,9 +205,9 @@ def test_a_rare_kind_is_found_behind_short_pages(reviews: Reviews, leaks: Leaks)
     assert page.next is None or page.leaks == ()
 
 
-def test_a_second_process_reads_the_same_cursors(reviews: Reviews, leaks: Leaks, database: str) -> None:
+def test_a_second_process_reads_the_same_cursors(reviews: Reviews, leaks: Leaks, ledger_url: str) -> None:
     for _ in range(3):
         leaks.write("org:globex", to="acme")
     first = reviews.page(ADMIN, limit=2)
-    with Reviews(leaks.ledger, database) as other:
+    with Reviews(leaks.ledger, ledger_url) as other:
         assert len(other.page(ADMIN, cursor=first.next, limit=2).leaks) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples.leaks import ACME, ADMIN, GLOBEX, Leaks, match_in
+from samples.leaks import ACME, ADMIN, GLOBEX, INITECH, Leaks, match_in
+from samples.postgresql import empty_postgresql
 
 from guard.ledger import Ledger
 from guard.types import Action, MatchKind
 from service.review import source
+from service.review.counting import unsure
 from service.review.filters import LeakFilter
 from service.review.leak import Disposition, Severity
 from service.review.reviews import Reviews
+from service.review.tallies import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +33,16 @@ OWNERS = (*(f"org:{org}" for org in ORGS), "license:pylint:GPL-2.0-only", "licen
 ENTRIES = 150
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, Reviews]]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Ledger, Reviews]]:
     url = f"sqlite:///{tmp_path_factory.mktemp('source') / 'ledger.db'}"
+    if request.param == "postgresql":
+        url = os.environ.get("CLEANROOM_TEST_POSTGRES_URL", "")
+        if not url:
+            pytest.skip("CLEANROOM_TEST_POSTGRES_URL is not set")
+        empty_postgresql(url)
     chance = random.Random(7)  # noqa: S311 - a test's own
     with Ledger(url) as ledger, Reviews(ledger, url) as reviews:
         leaks = Leaks(ledger)
@@ -42,6 +53,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, R
                     owner,
                     kind=chance.choice(list(MatchKind)),
                     tokens=chance.choice([40, 80]),
+                    similarity=chance.choice([0.7, 1.0]),
+                    document=chance.choice(["a.py", "b c.py"]),
                     action=Action.ALLOW if owner == f"org:{to}" else chance.choice([Action.BLOCK, Action.CITE]),
                 )
                 for owner in chance.sample(OWNERS, chance.randint(0, 3))
@@ -52,6 +65,11 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, R
             entry = ledger.get(leak)
             if entry and entry.record.decision.action is Action.BLOCK and number % 5 == 0:
                 reviews.judge(ADMIN, [leak], chance.choice(list(Disposition)))
+            if entry and ACME.see(entry, "open") and number % 4 == 0:
+                reviews.judge(ACME, [leak], chance.choice(list(Disposition)))
+        redacted = ledger.entries(limit=ENTRIES)
+        ledger.redact([one.record.decision.id for one in redacted[::19]], ["content"], "a test")
+        ledger.redact([one.record.decision.id for one in redacted[::23]], ["caller"], "a test")
         yield ledger, reviews
 
 
@@ -109,3 +127,24 @@ def test_a_period_is_found_whatever_its_size(
         assert 0 < len(expected) < ENTRIES
         assert [leak.id for leak in reviews.all(ADMIN, wanted)] == expected
     assert list(reviews.all(ADMIN, LeakFilter(until=first - timedelta(days=1)))) == []
+
+
+@pytest.mark.parametrize("viewer", [ACME, GLOBEX, INITECH, ADMIN, replace(GLOBEX, identities=True)])
+@pytest.mark.parametrize("part", [(0, 1), (0.2, 0.7)])
+def test_the_database_counts_as_somebody_who_reads_all(
+    filled: tuple[Ledger, Reviews], viewer: Viewer, part: tuple[float, float]
+) -> None:
+    ledger, reviews = filled
+    times = sorted(datetime.fromisoformat(one.at) for one in ledger.entries(limit=ENTRIES))
+    since, until = (times[int(share * (ENTRIES - 1))] for share in part)
+    expected = Counted()
+    for leak in reviews.all(viewer, LeakFilter(since=since, until=until)):
+        expected.add(leak)
+    assert expected.total
+    assert reviews.counted(viewer, since, until) == expected
+
+
+def test_some_leaks_of_an_owner_are_read_one_by_one(filled: tuple[Ledger, Reviews]) -> None:
+    _, reviews = filled
+    with reviews._database.reading() as connection:
+        assert unsure(connection, GLOBEX, "2", "3")

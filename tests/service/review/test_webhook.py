@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
 import socket
-import threading
 import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
+from samples.hooks import SECRET, Hook, Teller
 
 from service.errors import SetupError
 from service.review import outbox
 from service.review.reviews import Reviews
-from service.review.telling import ReviewMetrics, Webhook
+from service.review.telling import OPERATOR
 from service.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from samples.leaks import Leaks
@@ -32,71 +29,12 @@ if TYPE_CHECKING:
     from guard.ledger import Ledger
     from service.parts import Services
 
-SECRET = "a secret of the webhook"
 SOON = timedelta(minutes=1)
-
-
-class Hook:
-    """Listens on loopback; answers `status`."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.heard: list[tuple[dict[str, str], bytes]] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.heard.append((dict(self.headers), body))
-                self.send_response(hook.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-
-    @property
-    def told(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.heard]
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    hook = Hook()
-    hook.thread.start()
-    yield hook
-    hook.server.shutdown()
-    hook.thread.join()
-    hook.server.server_close()
-
-
-class Teller:
-    """Tells a webhook once whenever asked to."""
-
-    def __init__(self, reviews: Reviews, url: str) -> None:
-        self.registry = CollectorRegistry()
-        self.metrics = ReviewMetrics(self.registry)
-        self.reviews = reviews
-        self.webhook = Webhook(url, SECRET, reviews)
-        reviews.outbox.begin()
-
-    def tell(self) -> None:
-        async def once() -> None:
-            async with httpx.AsyncClient(timeout=2) as client:
-                await self.webhook.tell(client, self.metrics)
-
-        asyncio.run(once())
-
-    def number(self, name: str, **labels: str) -> float:
-        return self.registry.get_sample_value(name, labels) or 0.0
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.review.telling.SETTLED", -SOON)
+    monkeypatch.setattr("service.review.webhook.SETTLED", -SOON)
     monkeypatch.setattr(outbox, "FIRST_PAUSE", 0.0)
 
 
@@ -126,7 +64,7 @@ def test_an_alert_is_told(reviews: Reviews, leaks: Leaks, hook: Hook) -> None:
 
 
 def test_what_was_not_heard_is_told_again_even_after_a_restart(
-    reviews: Reviews, leaks: Leaks, hook: Hook, ledger: Ledger, database: str
+    reviews: Reviews, leaks: Leaks, hook: Hook, ledger: Ledger, ledger_url: str
 ) -> None:
     teller = Teller(reviews, hook.url)
     written = [leaks.write("org:globex") for _ in range(3)]
@@ -134,7 +72,7 @@ def test_what_was_not_heard_is_told_again_even_after_a_restart(
     teller.tell()
     assert teller.number("cleanroom_webhook_deliveries_total", outcome="failed") == 3
     hook.status, hook.heard = 204, []
-    with Reviews(ledger, database) as again:
+    with Reviews(ledger, ledger_url) as again:
         Teller(again, hook.url).tell()
     assert [one["leak"]["id"] for one in hook.told] == written
     deliveries = [headers["X-Cleanroom-Delivery"] for headers, _ in hook.heard]
@@ -169,15 +107,15 @@ def test_a_redirection_is_not_followed(reviews: Reviews, leaks: Leaks, hook: Hoo
 
 
 def test_two_processes_share_the_work(
-    reviews: Reviews, leaks: Leaks, hook: Hook, ledger: Ledger, database: str
+    reviews: Reviews, leaks: Leaks, hook: Hook, ledger: Ledger, ledger_url: str
 ) -> None:
     teller = Teller(reviews, hook.url)
     leaks.write("org:globex")
-    reviews.outbox.collect(datetime.now(UTC) + SOON)
-    assert len(reviews.outbox.take(time.time())) == 1
-    with Reviews(ledger, database) as other:
-        assert other.outbox.take(time.time()) == []
-        assert len(other.outbox.take(time.time() + outbox.LEASE + 1)) == 1
+    reviews.outbox(OPERATOR).collect(datetime.now(UTC) + SOON)
+    assert len(reviews.outbox(OPERATOR).take(time.time())) == 1
+    with Reviews(ledger, ledger_url) as other:
+        assert other.outbox(OPERATOR).take(time.time()) == []
+        assert len(other.outbox(OPERATOR).take(time.time() + outbox.LEASE + 1)) == 1
     teller.tell()
     assert hook.heard == []
 
