@@ -14,7 +14,7 @@ the text stands there (benchmarks/editor_typing.py says when that is in each edi
 In plain Node it is also told how much of it lies before the engine and behind it. `cancelled`: from $/cancelRequest, or
 from the next key, until the engine has stopped to write. All processes share one machine, and the times are theirs.
 
-    python benchmarks/editor.py [--json] [--scale small|full] [--editors FOLDER]
+    PYTHONPATH=tests python benchmarks/editor.py [--json] [--scale small|full] [--editors FOLDER]
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def main() -> None:
     """Measure, print, and end with the JSON line."""
     options = options_of(__doc__, SIZES, more=_editors)
     size: Size = SIZES[options.scale]
-    report = Report("editor")
+    report, load = Report("editor"), os.getloadavg()[0]
     with bench(require_tools(options.editors)) as ready:
         task = ready.bar.add_task("editors", total=len(EDITORS) + 2)
         rows = []
@@ -153,16 +153,11 @@ def main() -> None:
         report.at_most(f"{name}_itself_p95_ms", limit)
     report.at_most("cancelled_slowest_ms", CANCEL_MS)
     report.notes += [
-        f"processors: {os.cpu_count()}, load before: {ready_load():.1f}",
+        f"processors: {os.cpu_count()}, load before: {load:.1f}; what else runs is in every time, most of all in p95",
         "node: {node_to_engine_p50_ms:.1f} ms from the wait's end to the engine, {node_from_engine_p50_ms:.1f} ms from "
         "its end to the answer (p50)".format(**report.figures),
     ]
     report.show(json_only=options.json)
-
-
-def ready_load() -> float:
-    """Processes that want to run, on average over five minutes."""
-    return os.getloadavg()[1]
 
 
 def _editors(parser: argparse.ArgumentParser) -> None:
