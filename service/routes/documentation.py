@@ -31,6 +31,8 @@ from service.schemas import ErrorBody, ErrorDetail
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that ask for no key."""
+NAMING = frozenset({"/v1/exceptions"})
+"""Paths whose bodies name what may not be there."""
 DESCRIPTION = (
     "Code completions that a guard has compared with what organizations keep private and with licence-restricted code. "
     "A completion leaves whole, cut back to its clean beginning, or not at all; the header X-Cleanroom-Decision names "
@@ -109,7 +111,7 @@ def _complete(operation: dict[str, Any], path: str) -> None:
         statuses |= {400, 401, 403, 408, 413, 503}
     if "text/event-stream" in responses["200"]["content"]:
         statuses |= {404, 429, 502, 504}
-    statuses |= {404} if "{" in path else set()
+    statuses |= {404} if "{" in path or (path in NAMING and "requestBody" in operation) else set()
     statuses |= {409} if path.startswith("/v1/index/") else set()
     for status in sorted(statuses):
         responses.setdefault(str(status), _error(status))
