@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LARGEST = 40_000
 """Characters of a module that is read."""
 SEEDS = 50
+SMALL = 128
+"""Width of a model up to which one thread is the fastest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def base(folder: Path, size: Size, threads: int, report: Callable[[At], None]) -
 
     from training.run import run_plan  # noqa: PLC0415
 
-    torch.set_num_threads(threads)
+    # A small model waits for a second thread at every operation.
+    torch.set_num_threads(threads if size.width > SMALL else 1)
     run = folder / "base-run"
     run_plan(plan, run, resume=(run / "checkpoints" / "begun.json").is_file(), report=report)
     # Out of its run folder: what was read is public, and no budget of privacy is held to it.

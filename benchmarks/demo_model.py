@@ -39,7 +39,7 @@ SEEDS = {REQUESTS: 10197, PIP: 16052, S3TRANSFER: 1071}
 SAMPLES = (
     *("--samples", "24", "--tokens", "64", "--temperature", "0.2", "--places", "24", "--files", "4", "--no-guard"),
 )
-COMPLETIONS = ("--files", "1", "--completions", "12")
+COMPLETIONS = ("--files", "2", "--completions", "40")
 
 console = Console(stderr=True)
 

@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import sys
+import tomllib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -98,6 +99,7 @@ def main() -> None:
             outcomes = made_again(folder, built, size, seeds, options.workers, bar)
     report = Report("reproduce")
     answer(report, outcomes)
+    report.notes += aims(outcomes)
     report.notes += [f"SCALE={options.scale}, seeds {', '.join(map(str, seeds))}; {write(report, outcomes, folder)}"]
     report.show(json_only=options.json)
 
@@ -143,6 +145,17 @@ def finished(folder: Path, size: Size, seeds: Sequence[int]) -> list[Outcome]:
     if not found:
         sys.exit(f"nothing is finished in {folder}: leave --so-far out")
     return found
+
+
+def aims(outcomes: Sequence[Outcome]) -> list[str]:
+    """What the base came to on validation files, and the loss that each seed's arms of equal loss aimed at."""
+    rounds = [outcome.folder / "federation.json" for outcome in outcomes if outcome.arm.name == "fedavg"]
+    bases = [json.loads(path.read_text(encoding="utf-8"))["rounds"][0]["validation_loss_before"] for path in rounds]
+    plans = [outcome.folder / "plan.toml" for outcome in outcomes if outcome.arm.name == "centralized-loss"]
+    targets = [tomllib.loads(path.read_text(encoding="utf-8"))["budget"]["validation_loss"] for path in plans]
+    found = {"the base's": bases[:1], "aimed at for equal loss": targets}
+    told = [f"{name} {', '.join(f'{one:.3f}' for one in values)}" for name, values in found.items() if values]
+    return [f"loss on validation files: {'; '.join(told)}"] if told else []
 
 
 def lowest_common(runs: Mapping[str, Path]) -> float:

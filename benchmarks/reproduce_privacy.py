@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 EPSILONS = (None, 8.0, 3.0, 1.0)
 DELTA = 1e-5
-SHORTEST, LONGEST = 250, 500
+SHORTEST, LONGEST = 250, 400
 """Characters of a function: with a canary it is to fit into a row."""
 SHOWN = {
     "training_loss": "loss on training functions",
@@ -72,10 +72,10 @@ class Size:
 
 SIZES = {
     "small": Size(
-        functions=48, canaries=32,
+        functions=24, canaries=24,
         base=BaseSize(width=128, layers=2, vocabulary=1024, public=800_000, passes=1.0),
-        passes=20, batch=8, block=224, learning_rate=2e-3,
-        measuring=Measuring(samples=32, tokens=64, places=100, files=48, completions=10),
+        passes=20, batch=8, block=192, learning_rate=3e-3,
+        measuring=Measuring(samples=32, tokens=64, places=100, files=24, completions=8),
     ),
     "full": Size(
         functions=2000, canaries=250,

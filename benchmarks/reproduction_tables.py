@@ -137,8 +137,15 @@ def _regimes(outcomes: Sequence[Outcome], budget: str) -> Table:
     rows = []
     for arm in (arm for arm in _arms(outcomes) if arm.budget == budget):
         cells = [_row(outcomes, arm, lambda one, name=name: one["measures"].get(name), name) for name in SHOWN]
-        rows.append([arm.regime, _passes(outcomes, arm), *cells])
-    return f"At {budget}", ["regime", "passes", *SHOWN.values()], rows
+        reached = across([_reached(one.result) for one in outcomes if one.arm.name == arm.name])
+        rows.append([arm.regime, _passes(outcomes, arm), told("held_out_loss", reached), *cells])
+    return f"At {budget}", ["regime", "passes", "loss on validation files", *SHOWN.values()], rows
+
+
+def _reached(result: dict[str, Any]) -> Measure:
+    """The loss that equal loss is told by, at the end of a run."""
+    loss = float(result["run"]["validation_loss"])
+    return {"value": loss, "low": loss, "high": loss, "n": 1}
 
 
 def _passes(outcomes: Sequence[Outcome], arm: Arm) -> str:
