@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lsprotocol.types import Position, PositionEncodingKind, Range, TextDocumentContentChangePartial
@@ -102,11 +104,9 @@ class Document:
 
     def position(self, offset: int) -> Position:
         """The position of an index into the text."""
-        number = 0
-        while number < len(self._lines) - 1 and offset >= len(self._lines[number]):
-            offset -= len(self._lines[number])
-            number += 1
-        return Position(number, self._units(self._lines[number][:offset]))
+        starts = list(accumulate(map(len, self._lines[:-1]), initial=0))
+        number = bisect_right(starts, offset) - 1
+        return Position(number, self._units(self._lines[number][: offset - starts[number]]))
 
     def around(
         self, position: Position, budget: Budget, selected: SelectedCompletionInfo | None = None

@@ -36,6 +36,7 @@ def create_server(command_line: CommandLine) -> CleanroomServer:
         "cleanroom/acceptedPart": _accepted_part,
         "cleanroom/rejected": _rejected,
         "cleanroom/showDecision": _show_decision,
+        "cleanroom/clearCitations": _clear_citations,
         "cleanroom/signIn": _sign_in,
         "cleanroom/signOut": _sign_out,
     }.items():
@@ -115,6 +116,11 @@ def _show_decision(ls: CleanroomServer, *_: Any) -> dict[str, object] | None:  #
         "withheld": bool(finding and finding.withheld),
         "message": message,
     }
+
+
+def _clear_citations(ls: CleanroomServer, *arguments: Any) -> None:  # noqa: ANN401 - as above
+    if arguments:
+        ls.citations.clear(str(arguments[0]))
 
 
 async def _sign_in(ls: CleanroomServer, *arguments: Any) -> dict[str, str]:  # noqa: ANN401 - as above

@@ -15,6 +15,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
+from lsp.citations import Citation, Citations
 from lsp.client import NO_KEY
 from lsp.connection import UNSAFE
 from lsp.documents import Document
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 STATUS = "cleanroom/didChangeStatus"
 CITATION = "cleanroom/citation"
+CITATIONS = "cleanroom/citations"
 
 
 class DocumentSync(LanguageServerProtocol):
@@ -50,7 +52,7 @@ class DocumentSync(LanguageServerProtocol):
         """A document was edited; one that was never opened is none of ours."""
         uri = params.text_document.uri
         if document := self._server.documents.get(uri):
-            document.change(params.content_changes)
+            self._server.citations.change(uri, document, params.content_changes)
             self._server.changed_document(uri)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
@@ -74,6 +76,7 @@ class CleanroomServer(LanguageServer):
         self.workspace_folders = Workspace()
         self.standing = Standing(self._tell)
         self.outcomes = Outcomes(self._text_of, self._taken_over)
+        self.citations = Citations(self._tell_citations)
         self.last: Proposal | None = None
         self.talking = False
         self._command_line = command_line
@@ -92,6 +95,7 @@ class CleanroomServer(LanguageServer):
         self.close_document(uri)
         self.documents[uri] = document
         self._unread[uri] = None
+        self.citations.opened(uri, document)
 
     def changed_document(self, uri: str) -> None:
         """A document is not as it was."""
@@ -105,7 +109,8 @@ class CleanroomServer(LanguageServer):
         """A document was closed; its signatures stay known for a while."""
         self.outcomes.closed(uri)
         self._read(uri)
-        self.documents.pop(uri, None)
+        if (document := self.documents.pop(uri, None)) is not None:
+            self.citations.closed(uri, document)
         if self._suggester is not None:
             self._suggester.closed(uri)
 
@@ -217,18 +222,20 @@ class CleanroomServer(LanguageServer):
         return standing
 
     def _taken_over(self, offer: Offer) -> None:
-        document = self.documents.get(offer.uri)
-        if document is not None:
-            start = len(offer.before)
-            end = min(start + len(offer.text), len(document))
-            self._cite(offer, types.Range(document.position(start), document.position(end)), accepted=True)
+        document, cited = self.documents.get(offer.uri), _cited(offer)
+        if document is not None and cited is not None:
+            place = self.citations.note(offer.uri, document, len(offer.before), offer.text, cited)
+            self._cite(offer, place, accepted=True)
+            self.citations.say(offer.uri, document)
 
     def _cite(self, offer: Offer, place: types.Range, *, accepted: bool) -> None:
         """Name the licence of a text that is shown or was taken over."""
-        if offer.finding is None or offer.finding.withheld:
-            return
-        named = {"license": offer.finding.license, "url": offer.finding.source, "decision": offer.decision}
-        self.protocol.notify(CITATION, {"uri": offer.uri, "range": place, **named, "accepted": accepted})
+        if (cited := _cited(offer)) is not None:
+            self.protocol.notify(CITATION, {"uri": offer.uri, "range": place, **asdict(cited), "accepted": accepted})
+
+    def _tell_citations(self, uri: str, standing: list[tuple[Citation, types.Range]]) -> None:
+        named = [{"range": place, **asdict(cited)} for cited, place in standing]
+        self.protocol.notify(CITATIONS, {"uri": uri, "citations": named})
 
     def _read(self, uri: str) -> None:
         """Note a document's signatures for the others, if they may know it."""
@@ -260,6 +267,12 @@ def remark(proposal: Proposal) -> str:
         return ""
     what = "a suggestion was held back: it matches" if finding.withheld else "the suggestion matches"
     return f"{what} code under {finding.license} ({finding.source}), decision {proposal.decision}"
+
+
+def _cited(offer: Offer) -> Citation | None:
+    """What must be named with a text that is shown, if anything."""
+    finding = offer.finding
+    return None if finding is None or finding.withheld else Citation(finding.license, finding.source, offer.decision)
 
 
 def _resting(settings: Settings) -> tuple[StatusKind, str]:

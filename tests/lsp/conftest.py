@@ -33,6 +33,7 @@ URI = "file:///project/a.py"
 PATIENCE = 20.0
 STATUS = "cleanroom/didChangeStatus"
 CITATION = "cleanroom/citation"
+CITATIONS = "cleanroom/citations"
 COMMAND = (sys.executable, "-P", "-c", "from lsp.cli import app; app()")
 
 
@@ -128,11 +129,13 @@ class Editor:
         self.statuses: list[dict[str, Any]] = []
         self.complaints: list[str] = []
         self.citations: list[dict[str, Any]] = []
+        self.standing: list[dict[str, Any]] = []
         self.capabilities = types.ServerCapabilities()
         self._news = asyncio.Event()
         # pygls marks what it registers, which methods do not allow.
         self.client.feature(STATUS)(lambda params: self._hear(params._asdict()))
         self.client.feature(CITATION)(lambda params: self.citations.append(params._asdict()))
+        self.client.feature(CITATIONS)(lambda params: self.standing.append(params._asdict()))
         self.client.feature(types.WINDOW_SHOW_MESSAGE)(lambda params: self.complaints.append(params.message))
 
     def _hear(self, status: dict[str, Any]) -> None:

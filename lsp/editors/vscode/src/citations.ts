@@ -1,13 +1,17 @@
-// Licences that must be named with code that was taken over (cleanroom/citation): behind its first line, and as hints.
+// Licences that must be named with code that was taken over: behind its first line, and as hints. Where they stand is
+// the server's to say (cleanroom/citations), which follows every edit.
 import * as vscode from "vscode";
 
+interface Place {
+  line: number;
+  character: number;
+}
+
 interface Citation {
-  uri: string;
-  range: { start: vscode.Position; end: vscode.Position };
+  range: { start: Place; end: Place };
   license: string;
   url: string;
   decision?: string;
-  accepted?: boolean;
 }
 
 export class Citations {
@@ -15,60 +19,30 @@ export class Citations {
   private readonly behind = vscode.window.createTextEditorDecorationType({
     after: { color: new vscode.ThemeColor("editorCodeLens.foreground"), margin: "0 0 0 2em" },
   });
-  private readonly redraw = vscode.Disposable.from(
-    vscode.window.onDidChangeVisibleTextEditors(() => this.draw()),
-    vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => this.move(document, contentChanges)),
-  );
+  private readonly redraw = vscode.window.onDidChangeVisibleTextEditors(() => this.draw());
 
-  /** What was only shown, and not taken over, needs none. */
+  /** All that stand in one document, from now on. */
   show(params: unknown): void {
-    const citation = params as Citation;
-    if (citation?.accepted === false || !citation?.range) {
-      return;
-    }
-    const uri = vscode.Uri.parse(citation.uri);
-    const { start, end } = citation.range;
-    const range = new vscode.Range(start.line, start.character, end.line, end.character);
-    const hint = new vscode.Diagnostic(range, `${citation.license}: ${citation.url}`, vscode.DiagnosticSeverity.Hint);
-    hint.source = "Cleanroom";
-    if (citation.decision) {
-      hint.code = citation.decision;
-    }
-    this.hints.set(uri, [...(this.hints.get(uri) ?? []), hint]);
-    this.draw();
-  }
-
-  clear(uri: vscode.Uri | undefined): void {
-    if (uri) {
-      this.hints.delete(uri);
+    const { uri, citations } = (params ?? {}) as { uri?: unknown; citations?: unknown };
+    if (typeof uri === "string" && Array.isArray(citations)) {
+      this.hints.set(vscode.Uri.parse(uri), (citations as Citation[]).map(hint));
       this.draw();
     }
   }
 
-  dispose(): void {
-    vscode.Disposable.from(this.hints, this.behind, this.redraw).dispose();
+  clear(uri: vscode.Uri): void {
+    this.hints.delete(uri);
+    this.draw();
   }
 
-  /** Hints move with lines that come and go above them. */
-  private move(document: vscode.TextDocument, changes: readonly vscode.TextDocumentContentChangeEvent[]): void {
-    const hints = this.hints.get(document.uri);
-    if (!hints?.length) {
-      return;
-    }
-    const moved = hints.map((hint) => {
-      let { start, end } = hint.range;
-      for (const { range, text } of changes) {
-        const lines = text.split("\n").length - 1 - (range.end.line - range.start.line);
-        if (range.end.isBefore(start) && lines) {
-          start = start.translate(Math.max(lines, -start.line));
-          end = end.translate(Math.max(lines, -end.line));
-        }
-      }
-      const copy = new vscode.Diagnostic(new vscode.Range(start, end), hint.message, hint.severity);
-      return Object.assign(copy, { source: hint.source, code: hint.code });
-    });
-    this.hints.set(document.uri, moved);
+  /** Without a server nobody knows where they stand. */
+  clearAll(): void {
+    this.hints.clear();
     this.draw();
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(this.hints, this.behind, this.redraw).dispose();
   }
 
   private draw(): void {
@@ -80,4 +54,14 @@ export class Citations {
       editor.setDecorations(this.behind, lines);
     }
   }
+}
+
+function hint({ range: { start, end }, license, url, decision }: Citation): vscode.Diagnostic {
+  const range = new vscode.Range(start.line, start.character, end.line, end.character);
+  const made = new vscode.Diagnostic(range, `${license}: ${url}`, vscode.DiagnosticSeverity.Hint);
+  made.source = "Cleanroom";
+  if (decision) {
+    made.code = decision;
+  }
+  return made;
 }

@@ -1,51 +1,25 @@
 // Cleanroom in VS Code: a client of `cleanroom lsp`, with a status, a key in the system's keyring, and licences at code.
 import * as vscode from "vscode";
-import {
-  CloseAction,
-  ErrorAction,
-  LanguageClient,
-  type LanguageClientOptions,
-  State,
-} from "vscode-languageclient/node";
+import { LanguageClient, State } from "vscode-languageclient/node";
 import { Citations } from "./citations";
 import { Key } from "./key";
+import { Restarts } from "./restarts";
 import { Status } from "./status";
-
-// A server that ends by itself is started again, but not for ever: so many times in so many milliseconds.
-const RESTARTS = 4;
-const WINDOW = 180_000;
 
 const EXECUTE = "workspace/executeCommand";
 
 let client: LanguageClient | undefined;
+let restarts: Restarts | undefined;
 
 function settings(): vscode.WorkspaceConfiguration {
   return vscode.workspace.getConfiguration("cleanroom");
 }
 
 /** What the server is told: every setting but how it is started, and the key. */
-async function told(key: Key): Promise<Record<string, unknown>> {
+function told(key: Key): Record<string, unknown> {
   const { command: _command, ...named } = JSON.parse(JSON.stringify(settings())) as Record<string, unknown>;
   // An empty key would fall back to the environment's.
-  return { ...named, ...((await key.get()) ? { apiKey: await key.get() } : {}) };
-}
-
-function restarts(status: Status): NonNullable<LanguageClientOptions["errorHandler"]> {
-  let ended: number[] = [];
-  return {
-    error: () => ({ action: ErrorAction.Continue, handled: true }),
-    closed: () => {
-      const now = Date.now();
-      ended = [...ended.filter((moment) => now - moment < WINDOW), now];
-      if (ended.length > RESTARTS) {
-        const message = `the language server has ended ${ended.length} times: check cleanroom.command`;
-        status.show({ busy: false, kind: "Error", message });
-        return { action: CloseAction.DoNotRestart, handled: true };
-      }
-      status.show({ busy: false, kind: "Warning", message: "the language server ended and is being started again" });
-      return { action: CloseAction.Restart, handled: true };
-    },
-  };
+  return { ...named, ...(key.current ? { apiKey: key.current } : {}) };
 }
 
 async function start(context: vscode.ExtensionContext, key: Key, status: Status, citations: Citations): Promise<void> {
@@ -54,14 +28,17 @@ async function start(context: vscode.ExtensionContext, key: Key, status: Status,
     status.show({ busy: false, kind: "Error", message: "cleanroom.command is empty: name the language server" });
     return;
   }
+  const watch = new Restarts(status, () => citations.clearAll());
+  restarts = watch;
   const started = new LanguageClient(
     "cleanroom-server",
     "Cleanroom",
     { command: program, args },
     {
       documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }],
-      initializationOptions: await told(key),
-      errorHandler: restarts(status),
+      // Asked for at every start: one that ended must not take up with settings and a key of long ago.
+      initializationOptions: () => told(key),
+      errorHandler: watch,
       initializationFailedHandler: () => false,
       outputChannelName: "Cleanroom",
       middleware: {
@@ -76,9 +53,15 @@ async function start(context: vscode.ExtensionContext, key: Key, status: Status,
   );
   client = started;
   context.subscriptions.push(
-    started.onNotification("cleanroom/didChangeStatus", (params: unknown) => status.show(params)),
-    started.onNotification("cleanroom/citation", (params: unknown) => citations.show(params)),
+    started.onNotification("cleanroom/didChangeStatus", (params: unknown) => {
+      status.show(params);
+      watch.heard();
+    }),
+    started.onNotification("cleanroom/citations", (params: unknown) => citations.show(params)),
     started.onDidChangeState(({ newState }) => {
+      if (newState === State.Running && key.signedOut) {
+        void started.sendRequest(EXECUTE, { command: "cleanroom/signOut", arguments: [] });
+      }
       if (newState === State.Stopped && status.kind === "Normal") {
         status.show({ busy: false, kind: "Inactive", message: "no language server runs" });
       }
@@ -96,6 +79,8 @@ async function start(context: vscode.ExtensionContext, key: Key, status: Status,
 async function stop(): Promise<void> {
   const running = client;
   client = undefined;
+  restarts?.dispose();
+  restarts = undefined;
   try {
     await running?.dispose();
   } catch {
@@ -128,6 +113,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const key = new Key(context.secrets);
   const restart = async (): Promise<void> => {
     await stop();
+    citations.clearAll();
     await start(context, key, status, citations);
   };
   const commands: Record<string, () => unknown> = {
@@ -149,7 +135,13 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       }
     },
     "cleanroom.restart": restart,
-    "cleanroom.clearCitations": () => citations.clear(vscode.window.activeTextEditor?.document.uri),
+    "cleanroom.clearCitations": async () => {
+      const uri = vscode.window.activeTextEditor?.document.uri;
+      if (uri) {
+        citations.clear(uri);
+        await execute("cleanroom/clearCitations", uri.toString());
+      }
+    },
   };
   for (const [name, run] of Object.entries(commands)) {
     context.subscriptions.push(vscode.commands.registerCommand(name, run));
@@ -162,10 +154,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       if (change.affectsConfiguration("cleanroom.command")) {
         await restart();
       } else if (change.affectsConfiguration("cleanroom") && client?.isRunning()) {
-        await client.sendNotification("workspace/didChangeConfiguration", { settings: { cleanroom: await told(key) } });
+        await client.sendNotification("workspace/didChangeConfiguration", { settings: { cleanroom: told(key) } });
       }
     }),
   );
+  await key.load();
   await start(context, key, status, citations);
 }
 

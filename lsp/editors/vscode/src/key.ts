@@ -4,10 +4,15 @@ import * as vscode from "vscode";
 const NAME = "cleanroom.apiKey";
 
 export class Key {
+  /** As the keyring had it last: who starts a server anew cannot wait for the keyring. */
+  current: string | undefined;
+  /** Whether somebody signed out, so that a key of the environment does not count either. */
+  signedOut = false;
+
   constructor(private readonly secrets: vscode.SecretStorage) {}
 
-  get(): Thenable<string | undefined> {
-    return this.secrets.get(NAME);
+  async load(): Promise<void> {
+    this.current = await this.secrets.get(NAME);
   }
 
   /** Asks for a key and keeps it. Undefined where none was typed in. */
@@ -19,13 +24,18 @@ export class Key {
       ignoreFocusOut: true,
     });
     const key = typed?.trim();
-    if (key) {
-      await this.secrets.store(NAME, key);
+    if (!key) {
+      return undefined;
     }
-    return key || undefined;
+    this.current = key;
+    this.signedOut = false;
+    await this.secrets.store(NAME, key);
+    return key;
   }
 
   async forget(): Promise<void> {
+    this.current = undefined;
+    this.signedOut = true;
     await this.secrets.delete(NAME);
   }
 }

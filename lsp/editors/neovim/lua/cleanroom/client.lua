@@ -80,7 +80,7 @@ local function on_init(client)
     end
     status.set(result)
   end
-  client.handlers['cleanroom/citation'] = function(_, result)
+  client.handlers['cleanroom/citations'] = function(_, result)
     citation.show(result, client)
   end
   require('cleanroom.ghost').watch(client)
@@ -98,6 +98,16 @@ local function on_attach(client, bufnr)
   elseif client:supports_method('textDocument/completion') then
     require('cleanroom.menu').attach(client, bufnr)
   end
+  vim.api.nvim_create_autocmd('LspDetach', {
+    group = vim.api.nvim_create_augroup('cleanroom.citation.' .. bufnr, {}),
+    buffer = bufnr,
+    callback = function(event)
+      if event.data.client_id == client.id then
+        -- Nobody knows any more where they stand.
+        citation.clear(bufnr)
+      end
+    end,
+  })
 end
 
 ---@return vim.lsp.Config

@@ -71,6 +71,9 @@ local actions = {
   stop = client.stop,
   citations = function()
     require('cleanroom.citation').clear(vim.api.nvim_get_current_buf())
+    if client.get() then
+      client.execute('cleanroom/clearCitations', { vim.uri_from_bufnr(0) }, function() end)
+    end
   end,
 }
 
