@@ -1,4 +1,4 @@
-"""A real browser for the console's tests: Debian's Chromium, driven by Playwright."""
+"""A real browser for tests: Debian's Chromium, or the one that CLEANROOM_TEST_CHROMIUM names, driven by Playwright."""
 
 from __future__ import annotations
 

@@ -27,12 +27,12 @@ ENGINE = ("--engine", "openai")
 
 
 # What drives the editors is installed by make test-editors alone.
-collect_ignore_glob = [] if EDITORS else ["test_*.py"]
+collect_ignore_glob = [] if EDITORS else ["test_*.py", "in_*"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent == Path(__file__).parent:
+        if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.editors)
 
 

@@ -9,16 +9,19 @@ import subprocess
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import msgpack
+from editors.conftest import ROOT, SERVER, as_lua, environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE = 20.0
+PATIENCE = 40.0
+PLUGIN = ROOT / "lsp" / "editors" / "neovim"
 COLUMNS, ROWS = 96, 24
 _REQUEST, _RESPONSE, _NOTIFICATION = 0, 1, 2
 
@@ -201,3 +204,20 @@ class Neovim:
                 for name, *arguments in message[2]:
                     self.screen.draw(name, arguments)
                 self._news.notify_all()
+
+
+@contextmanager
+def started(program: Path, home: Path, url: str, key: str | None, **options: object) -> Iterator[Neovim]:
+    """A Neovim of a user who has nothing but this plugin."""
+    home.mkdir(exist_ok=True)
+    options = {"cmd": SERVER, **options}
+    options["settings"] = {"url": url, **options.get("settings", {})}  # type: ignore[dict-item]
+    (home / "init.lua").write_text(
+        f"vim.opt.runtimepath:prepend('{PLUGIN}')\n"
+        "vim.opt.laststatus = 2\n"
+        "vim.opt.statusline = \"%f %= %{v:lua.require'cleanroom'.statusline()} \"\n"
+        f"require('cleanroom').setup({as_lua(options)})\n"
+    )
+    variables = environment(home) | ({"CLEANROOM_API_KEY": key} if key else {})
+    with Neovim(program, "-u", str(home / "init.lua"), environment=variables) as nvim:
+        yield nvim

@@ -8,7 +8,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect, sync_playwright
+from consoles.chromium import started
+from playwright.sync_api import expect
 
 from service.server import claim_port
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-PATIENCE = 30_000
-CHROMIUM = "/usr/bin/chromium"
+PATIENCE = 60_000
 PALETTE = "F1"
 QUIET = {
     "workbench.startupEditor": "none",
@@ -32,35 +32,51 @@ QUIET = {
     "editor.autoIndent": "none",
     "editor.minimap.enabled": False,
     "chat.disableAIFeatures": True,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
     "files.autoSave": "off",
 }
 
 
 class VSCode:
-    """A window of VS Code."""
+    """A window of VS Code on a folder."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, folder: Path) -> None:
         self.page = page
+        self._folder = folder
 
     def open(self, name: str) -> None:
         """Open a file by its name, with the cursor at its end."""
+        self.find(name)
+        self.focus()
+
+    def find(self, name: str) -> None:
+        """Open a file by its name."""
         self.page.keyboard.press("Control+P")
-        self.page.locator(".quick-input-widget input").first.fill(name)
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for(timeout=PATIENCE)
-        self.page.keyboard.press("Enter")
+        # By its path, since the search for names may not know it yet.
+        self._choose(str(self._folder / name), name)
         self.page.locator(".tab.active", has_text=name).wait_for(timeout=PATIENCE)
+
+    def focus(self) -> None:
+        """Put the cursor at the end of the editor's text, and wait until keys go there."""
         self.page.locator(".editor-instance .view-line").first.wait_for(timeout=PATIENCE)
         self.page.locator(".editor-instance .view-lines").first.click()
+        self.page.locator(".editor-instance .monaco-editor.focused").first.wait_for(timeout=PATIENCE)
         self.page.keyboard.press("Control+End")
 
     def run(self, command: str) -> None:
         """Run a command by its title."""
         self.page.keyboard.press(PALETTE)
+        self._choose(f">{command}", command)
+
+    def _choose(self, wanted: str, title: str) -> None:
+        """Type into the palette, and take what it offers once that is the one."""
         box = self.page.locator(".quick-input-widget input").first
         box.wait_for(timeout=PATIENCE)
-        box.fill(f">{command}")
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=command).first.wait_for(timeout=PATIENCE)
+        box.fill(wanted)
+        chosen = self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=title)
+        chosen.first.wait_for(timeout=PATIENCE)
         self.page.keyboard.press("Enter")
+        box.wait_for(state="hidden", timeout=PATIENCE)
 
     def type(self, text: str) -> None:
         self.page.keyboard.type(text, delay=20)
@@ -84,9 +100,36 @@ class VSCode:
         return "\n".join(found).replace("\u00a0", " ")
 
     @property
+    def named(self) -> list[str]:
+        """What stands behind lines of the editor and is no text of it: licences that must be named."""
+        signs = self.page.locator(".editor-instance .view-line span")
+        drawn = signs.evaluate_all("all => all.map(sign => getComputedStyle(sign, '::after').content)")
+        return [content.strip('"') for content in drawn if content.startswith('"')]
+
+    def line_of(self, named: str) -> str:
+        """The text of the line that this stands behind."""
+        lines = self.page.locator(".editor-instance .view-line")
+        found = lines.evaluate_all(
+            """(all, named) => all.filter(line => [...line.querySelectorAll("span")].some(
+                sign => getComputedStyle(sign, "::after").content === JSON.stringify(named))).map(l => l.innerText)""",
+            named,
+        )
+        return "".join(found).replace("\u00a0", " ")
+
+    @property
+    def notices(self) -> str:
+        """What notifications say."""
+        return "\n".join(self.page.locator(".notification-list-item").all_inner_texts())
+
+    @property
+    def busy(self) -> bool:
+        """Whether the status bar says that a completion is fetched."""
+        return self.item.locator(".codicon-loading").count() > 0
+
+    @property
     def status(self) -> str:
         """What the status bar says of Cleanroom, with the message behind it."""
-        return self.item.get_attribute("aria-label") or ""
+        return self.item.get_attribute("aria-label", timeout=PATIENCE) or ""
 
     @property
     def item(self) -> Locator:
@@ -149,12 +192,14 @@ def served(
 
 @contextmanager
 def window(url: str, project: Path) -> Iterator[VSCode]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with started() as browser:
         page = browser.new_page(viewport={"width": 1000, "height": 560})
+        # Of text that was not saved.
+        page.on("dialog", lambda dialog: dialog.accept())
         page.goto(f"{url}/?folder={project}")
-        page.locator(".monaco-workbench").wait_for(timeout=60_000)
-        code = VSCode(page)
-        expect(code.item).to_be_visible(timeout=60_000)
+        page.locator(".monaco-workbench").wait_for(timeout=PATIENCE)
+        code = VSCode(page, project)
+        expect(code.item).to_be_visible(timeout=PATIENCE)
         yield code
-        browser.close()
+        # A window that only goes away is waited for, with its language server, for some time.
+        page.goto("about:blank")

@@ -45,7 +45,8 @@ async function start(context: vscode.ExtensionContext, key: Key, status: Status,
         // What was asked for an older text has no place in a newer one.
         provideInlineCompletionItems: async (document, position, asked, token, next) => {
           const version = document.version;
-          const found = await next(document, position, asked, token);
+          const kind = watch.asksItself ? vscode.InlineCompletionTriggerKind.Automatic : asked.triggerKind;
+          const found = await next(document, position, { ...asked, triggerKind: kind }, token);
           return document.version === version ? found : null;
         },
       },
@@ -55,7 +56,7 @@ async function start(context: vscode.ExtensionContext, key: Key, status: Status,
   context.subscriptions.push(
     started.onNotification("cleanroom/didChangeStatus", (params: unknown) => {
       status.show(params);
-      watch.heard();
+      void watch.heard(() => started.start());
     }),
     started.onNotification("cleanroom/citations", (params: unknown) => citations.show(params)),
     started.onDidChangeState(({ newState }) => {

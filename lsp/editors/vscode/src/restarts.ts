@@ -12,14 +12,18 @@ import type { Status } from "./status";
 // So many times in so many milliseconds.
 const RESTARTS = 4;
 const WINDOW = 180_000;
+// Whoever typed so many milliseconds before a server ended may have got no answer from it.
+const UNANSWERED = 5_000;
 
 export class Restarts implements ErrorHandler {
+  /** Whether VS Code is made to ask by what is here, as if by a key: nobody has invoked it. */
+  asksItself = false;
   private ended: number[] = [];
-  private away = false;
-  private missed: vscode.TextDocument | undefined;
+  private away: number | undefined;
+  private edited: { document: vscode.TextDocument; at: number } | undefined;
   private readonly typing = vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
-    if (this.away && contentChanges.length) {
-      this.missed = document;
+    if (contentChanges.length && document.uri.scheme !== "output") {
+      this.edited = { document, at: Date.now() };
     }
   });
 
@@ -35,7 +39,7 @@ export class Restarts implements ErrorHandler {
   closed(): CloseHandlerResult {
     const now = Date.now();
     this.ended = [...this.ended.filter((moment) => now - moment < WINDOW), now];
-    this.away = true;
+    this.away ??= now;
     this.lost();
     if (this.ended.length > RESTARTS) {
       const message = `the language server has ended ${this.ended.length} times: check cleanroom.command`;
@@ -46,14 +50,22 @@ export class Restarts implements ErrorHandler {
     return { action: CloseAction.Restart, handled: true };
   }
 
-  /** The server speaks. Whoever typed while there was none has been waiting since: VS Code asks at keys alone. */
-  heard(): void {
-    const missed = this.missed;
-    const waiting = this.away && missed !== undefined && vscode.window.activeTextEditor?.document === missed;
-    this.away = false;
-    this.missed = undefined;
-    if (waiting) {
-      void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger", { explicit: false });
+  /** The server speaks. Whoever typed meanwhile has been waiting: VS Code asks at keys alone. */
+  async heard(ready: () => Promise<void>): Promise<void> {
+    const away = this.away;
+    this.away = undefined;
+    if (away === undefined) {
+      return;
+    }
+    await ready();
+    const here = vscode.window.activeTextEditor?.document;
+    if (this.edited && this.edited.document === here && this.edited.at > away - UNANSWERED) {
+      this.asksItself = true;
+      try {
+        await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
+      } finally {
+        this.asksItself = false;
+      }
     }
   }
 
