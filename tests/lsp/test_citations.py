@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -226,30 +226,30 @@ def _splits(text: str, offset: int) -> bool:
 
 
 def test_the_server_tells_of_them(
-    run: Run, editor: SimpleNamespace, service: SimpleNamespace, citation: Source
+    run: Run, edit: Callable[..., Any], service: SimpleNamespace, citation: Source
 ) -> None:
     uri = "file:///project/cited.py"
 
     async def scenario() -> None:
         service.text, service.citation = "total = sum(one.weight for one in jobs)", citation
-        editor.standing.clear()
-        editor.open("def weigh(jobs):\n    ", uri)
-        (item,) = await editor.ghost(1, 4, uri=uri)
-        assert editor.standing == []
-        editor.change(item.insert_text, item.range, uri)
-        await editor.command(item.command.command, *item.command.arguments)
-        (stands,) = editor.standing
-        assert stands["uri"] == uri
-        (named,) = stands["citations"]
-        assert (named.license, named.url, named.decision) == ("GPL-2.0-or-later", citation.URL, "dec_1")
-        assert (named.range.start.line, named.range.start.character, named.range.end.line) == (1, 4, 1)
-        editor.close(uri)
-        editor.open(f"# moved\ndef weigh(jobs):\n    {item.insert_text}\n", uri)
-        await editor.command("cleanroom/rejected")
-        assert [one.range.start.line for one in editor.standing[-1]["citations"]] == [2]
-        editor.change("", Range(Position(1, 0), Position(3, 0)), uri)
-        await editor.command("cleanroom/rejected")
-        assert editor.standing[-1]["citations"] == []
-        editor.close(uri)
+        async with edit("--url", service.url) as editor:
+            editor.open("def weigh(jobs):\n    ", uri)
+            (item,) = await editor.ghost(1, 4, uri=uri)
+            assert editor.standing == []
+            editor.change(item.insert_text, item.range, uri)
+            await editor.command(item.command.command, *item.command.arguments)
+            (stands,) = editor.standing
+            assert stands["uri"] == uri
+            (named,) = stands["citations"]
+            assert (named.license, named.url, named.decision) == ("GPL-2.0-or-later", citation.URL, "dec_1")
+            assert (named.range.start.line, named.range.start.character, named.range.end.line) == (1, 4, 1)
+            editor.close(uri)
+            editor.open(f"# moved\ndef weigh(jobs):\n    {item.insert_text}\n", uri)
+            await editor.command("cleanroom/rejected")
+            assert [one.range.start.line for one in editor.standing[-1]["citations"]] == [2]
+            editor.change("", Range(Position(1, 0), Position(3, 0)), uri)
+            await editor.command("cleanroom/rejected")
+            assert editor.standing[-1]["citations"] == []
+            editor.close(uri)
 
     run(scenario())
