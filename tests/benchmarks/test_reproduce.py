@@ -185,5 +185,5 @@ def function(number: int) -> str:
     """A function of nine lines or more, like no other."""
     draw = random.Random(f"function {number}")  # noqa: S311 - names, not secrets
     one, two = (f"{draw.choice('abcdefgh')}{draw.randrange(10**6)}" for _ in range(2))
-    body = "\n".join(f"    {one} = {one} + {draw.randrange(10**6)} * {two}" for _ in range(9))
+    body = "\n".join(f"    {one} = {one} + {draw.randrange(10**6)} * {two}" for _ in range(8))
     return f"def f{number}({one}, {two}):\n{body}\n    return {one}\n"
