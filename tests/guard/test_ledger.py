@@ -282,6 +282,7 @@ def test_an_entry_holds_names_and_numbers_and_no_text(file_ledger: Ledger, given
     del document["caller"], document["content"]
     for match in decision.matches:
         allowed |= {match.kind.value, match.action.value, match.license, match.reason, str(match.owner), match.document}
+        allowed |= {match.exception}
     assert set(strings([document, caller, content])) <= allowed
 
 
