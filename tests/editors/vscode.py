@@ -76,7 +76,8 @@ class VSCode:
         chosen = self.page.locator(".quick-input-list .monaco-list-row.focused", has_text=title)
         chosen.first.wait_for(timeout=PATIENCE)
         self.page.keyboard.press("Enter")
-        box.wait_for(state="hidden", timeout=PATIENCE)
+        # A command may ask on in the same box.
+        self.until(lambda: box.is_hidden() or box.input_value() != wanted, f"what comes behind {title!r}")
 
     def type(self, text: str) -> None:
         self.page.keyboard.type(text, delay=20)

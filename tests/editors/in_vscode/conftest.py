@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,10 @@ class User:
 
 def kill_language_servers() -> None:
     """End them as a crash would."""
-    servers = [child for child in psutil.Process().children(recursive=True) if SERVER[-1] in child.cmdline()]
+    servers = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # one that has just ended has no command line
+            servers += [child] if SERVER[-1] in child.cmdline() else []
     assert servers
     for server in servers:
         os.kill(server.pid, signal.SIGKILL)
