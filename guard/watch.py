@@ -50,8 +50,8 @@ _NEWLINE = ord("\n")
 class Caution:
     """How much of a growing text is held.
 
-    `newest`: tokens at its end, in any case. `share`: of the bits of a match, from which a chain is held. `live`:
-    tokens after its last shared one for which a chain is expected to go on.
+    `newest`: tokens at its end, and of its code, in any case. `share`: of the bits of a match, from which a chain is
+    held. `live`: tokens after its last shared one for which a chain is expected to go on.
     """
 
     newest: int
@@ -178,7 +178,7 @@ class Watch:
                 suspect = suspect or leaks
             self._open = opened
         self._open = [one for one in self._open if self._lives(one, reading.probes)]
-        newest = self._newest(reading.probes, len(reading.window))
+        newest = self._newest(reading.probes, boundary, len(reading.window))
         held = min([newest, *(one.start - self._start for one in self._open)])
         self._move(reading.probes, held)
         safe = min(max(0, held - boundary), reading.finished)
@@ -241,12 +241,20 @@ class Watch:
                 )
         return False
 
-    def _newest(self, probes: tuple[Probe, ...], end: int) -> int:
-        """Where the newest tokens begin, of code or comment, that are held in any case."""
+    def _newest(self, probes: tuple[Probe, ...], boundary: int, end: int) -> int:
+        """Where the newest tokens begin that are held in any case: those of the text, and those of its code.
+
+        Code is held behind comments of any length: what it may be a copy of is told by code alone.
+        """
         if not probes or not self._caution.newest:
             return end
         starts = np.sort(np.concatenate([probe.stream.starts for probe in probes]))
-        return int(starts[max(0, len(starts) - self._caution.newest)])
+        newest = [int(starts[max(0, len(starts) - self._caution.newest)])]
+        for probe in probes:
+            if not probe.prose:
+                code = probe.stream.starts[-self._caution.newest :]
+                newest += code[code >= boundary][:1].tolist()
+        return min(newest)
 
     def _move(self, probes: tuple[Probe, ...], held: int) -> None:
         """Let the window begin later, with a line, where it has grown to twice its size and nothing there is held."""

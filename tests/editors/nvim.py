@@ -133,7 +133,11 @@ class Neovim:
         number = next(self._numbers)
         answer = self._answers[number] = Future()
         self._send(_REQUEST, number, method, list(arguments))
-        return answer.result(PATIENCE)
+        try:
+            return answer.result(PATIENCE)
+        except TimeoutError:
+            message = f"no answer to {method}; the screen:\n{self.screen.text()}"
+            raise AssertionError(message) from None
 
     def lua(self, code: str, *arguments: object) -> Any:  # noqa: ANN401
         return self.call("nvim_exec_lua", code, list(arguments))

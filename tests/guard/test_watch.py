@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +70,23 @@ def test_of_a_copy_nothing_leaves_late(indexed: Indexed, disguise: Callable[[str
     assert before.startswith(left)
     matches = indexed.check(text, language="python").matches
     assert len(left) <= min(match.start for match in matches)
+
+
+@DISGUISES
+def test_of_a_copy_among_long_comments_nothing_leaves_late(indexed: Indexed, disguise: Callable[[str], str]) -> None:
+    first, *rest = disguise(METHOD).splitlines()
+    remark = "    # " + " ".join(f"word{number}" for number in range(60))
+    text = "\n".join([first, remark, *chain.from_iterable((line, remark) for line in rest)])
+    left, leaks = followed(indexed, in_tokens(text), LATE)
+    assert leaks
+    assert not left.strip()
+
+
+def test_a_remark_behind_the_prompts_code_leaves_by_itself(indexed: Indexed) -> None:
+    remark = "# " + " ".join(f"word{number}" for number in range(60))
+    left, leaks = followed(indexed, in_tokens(remark), LATE, prefix=UNRELATED + "\n\n")
+    assert not leaks
+    assert len(left) > len(remark) / 3
 
 
 @DISGUISES

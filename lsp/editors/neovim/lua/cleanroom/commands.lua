@@ -21,7 +21,8 @@ local function tell(command, arguments)
   end
   client.execute(command, arguments, function(answer)
     if type(answer) == 'table' and answer.kind then
-      say(describe(answer), answer.kind == 'Error' and vim.log.levels.ERROR or vim.log.levels.INFO)
+      local level = answer.kind == 'Error' and vim.log.levels.ERROR or vim.log.levels.INFO
+      vim.notify(status.fitted('Cleanroom: ' .. describe(answer)), level)
     end
   end)
 end

@@ -13,6 +13,18 @@ function M.get()
   return vim.deepcopy(current)
 end
 
+-- What nobody asked for, as one line: more of them would wait for a key.
+---@param text string
+---@return string
+function M.fitted(text)
+  local line = text:gsub('%s*\n%s*', ' ')
+  local room = vim.v.echospace
+  if vim.fn.strdisplaywidth(line) > room then
+    line = vim.fn.strcharpart(line, 0, room - 22) .. ' ... :Cleanroom status'
+  end
+  return line
+end
+
 -- Takes a status. An error is shown once; the rest waits in the status line until somebody looks.
 ---@param status table
 function M.set(status)
@@ -24,13 +36,7 @@ function M.set(status)
     told = nil
   elseif told ~= current.message then
     told = current.message
-    -- One line: more of them would wait for a key.
-    local line = ('Cleanroom: ' .. current.message):gsub('%s*\n%s*', ' ')
-    local room = vim.v.echospace
-    if vim.fn.strdisplaywidth(line) > room then
-      line = vim.fn.strcharpart(line, 0, room - 22) .. ' ... :Cleanroom status'
-    end
-    vim.notify(line, vim.log.levels.ERROR)
+    vim.notify(M.fitted('Cleanroom: ' .. current.message), vim.log.levels.ERROR)
   end
   vim.api.nvim_exec_autocmds('User', { pattern = 'CleanroomStatus', modeline = false, data = M.get() })
   vim.cmd.redrawstatus({ bang = true })
