@@ -31,8 +31,8 @@ from service.schemas import ErrorBody, ErrorDetail
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that ask for no key."""
-NAMING = frozenset({"/v1/exceptions"})
-"""Paths whose bodies name what may not be there."""
+NAMING = frozenset({("post", "/v1/exceptions"), ("get", "/v1/webhook")})
+"""Operations that may find nothing, though their path has no name in it."""
 DESCRIPTION = (
     "Code completions that a guard has compared with what organizations keep private and with licence-restricted code. "
     "A completion leaves whole, cut back to its clean beginning, or not at all; the header X-Cleanroom-Decision names "
@@ -94,14 +94,14 @@ def schema_of(app: Any) -> dict[str, Any]:  # noqa: ANN401 - Starlette types the
             shape = error.model_json_schema(ref_template="#/components/schemas/{model}")
             components["schemas"][error.__name__] = {key: value for key, value in shape.items() if key != "$defs"}
         for path, operations in schema["paths"].items():
-            for operation in operations.values():
-                _complete(operation, path)
+            for method, operation in operations.items():
+                _complete(operation, method, path)
         app.openapi_schema = schema
     document: dict[str, Any] = app.openapi_schema
     return document
 
 
-def _complete(operation: dict[str, Any], path: str) -> None:
+def _complete(operation: dict[str, Any], method: str, path: str) -> None:
     """Add what holds for every operation like this one: the key it asks for, and errors."""
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own shape of a bad request, which is not ours
@@ -111,7 +111,7 @@ def _complete(operation: dict[str, Any], path: str) -> None:
         statuses |= {400, 401, 403, 408, 413, 503}
     if "text/event-stream" in responses["200"]["content"]:
         statuses |= {404, 429, 502, 504}
-    statuses |= {404} if "{" in path or (path in NAMING and "requestBody" in operation) else set()
+    statuses |= {404} if "{" in path or (method, path) in NAMING else set()
     statuses |= {409} if path.startswith("/v1/index/") else set()
     for status in sorted(statuses):
         responses.setdefault(str(status), _error(status))

@@ -242,9 +242,9 @@ def test_where_they_cannot_be_read_none_holds(reviews: Reviews, leak: str, monke
     assert reviews.exceptions.holding("acme")
 
 
-def test_a_row_that_is_none_lets_nothing_pass(reviews: Reviews, leak: str, database: str) -> None:
+def test_a_row_that_is_none_lets_nothing_pass(reviews: Reviews, leak: str, ledger_url: str) -> None:
     made(reviews, GLOBEX, leak)
-    other = Database(database)
+    other = Database(ledger_url)
     with other.writing() as connection:
         connection.execute(exception_table.update().values(owner="nobody"))
     other.close()
