@@ -9,6 +9,7 @@ import pytest
 from samples.ledger_records import record
 
 from guard.errors import LedgerError
+from guard.ledger import LedgerEvent
 from guard.types import Action
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ def test_progress_is_told(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> No
     assert told == sorted(told)
     assert len(told) >= 3
     assert 0 < told[-1] <= 1
+
+
+def test_progress_is_told_of_events_alone(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.ledger_verifying.AT_ONCE", 1)
+    for number in range(5):
+        ledger.note(LedgerEvent("exception", f"exc-{number}", {}, "acme", "key-2"))
+    told: list[float] = []
+    assert ledger.verify(progress=told.append).entries == 5
+    assert told == sorted(told)
+    assert len(told) >= 3
 
 
 @pytest.mark.parametrize("arrives", [True, False])
