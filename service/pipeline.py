@@ -38,6 +38,7 @@ from service.writing import Writing
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from guard.exemptions import Exempt
     from guard.types import Decision
     from service.accounts import Caller
     from service.completion import CompletionRequest, FinishReason
@@ -84,9 +85,11 @@ class Pipeline:
         too much to do QueueFullError or OverloadedError.
         """
         await self._require_ready()
+        exempt = await exempt_for(self._reviews, request.caller.org)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self.answer(request, number)) for number in range(len(request.decision_ids))]
+                numbers = range(len(request.decision_ids))
+                tasks = [group.create_task(self.answer(request, number, exempt)) for number in numbers]
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return self.completion(request, tuple(task.result() for task in tasks))
@@ -100,11 +103,12 @@ class Pipeline:
         with self._refusing():
             # Of a stream text leaves before its entry is written.
             await self._ledger_ready.require()
+        exempt = await exempt_for(self._reviews, request.caller.org)
         queue: asyncio.Queue[Piece | Finished | BaseException] = asyncio.Queue(PIECES_WAITING)
 
         async def write(index: int) -> None:
             try:
-                choice = await self.answer(request, index, lambda *piece: queue.put(Piece(index, *piece)))
+                choice = await self.answer(request, index, exempt, lambda *piece: queue.put(Piece(index, *piece)))
             except Exception as error:  # noqa: BLE001 - handed on to whoever reads the stream
                 await queue.put(error)
             else:
@@ -134,9 +138,10 @@ class Pipeline:
             completion_tokens=sum(choice.tokens for choice in choices),
         )
 
-    async def answer(self, request: CompletionRequest, index: int, send: Send | None = None) -> Choice:
+    async def answer(self, request: CompletionRequest, index: int, exempt: Exempt, send: Send | None = None) -> Choice:
         """One continuation: prompt -> engine -> guard -> release, or another try -> ledger -> choice.
 
+        `exempt`: documents whose copies may pass.
         With `send`, what the guard lets out early is sent before it is finished.
         """
         caller, text = request.caller, request.prompts[index // request.n]
@@ -151,7 +156,6 @@ class Pipeline:
             truncate=request.truncate,
             cache_key=self._cache_key(caller.org),
         )
-        exempt = await exempt_for(self._reviews, caller.org)
         query = GuardQuery("", caller.org, text, policy=caller.policy, suffix=request.suffix or "", exempt=exempt)
         outlet = (
             None
