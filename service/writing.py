@@ -132,7 +132,9 @@ class Writing:
                 async with aclosing(stream) as chunks:
                     async for chunk in chunks:
                         draft.add(chunk)
-                        if outlet is not None and outlet.offer(draft):
+                        # Not before the engine has told of the prompt, where it ever does: a count of another kind
+                        # in the usage would tell of the leak.
+                        if outlet is not None and outlet.offer(draft) and draft.prompt_tokens is not None:
                             break
                 if outlet is not None:
                     await outlet.settle()

@@ -259,7 +259,7 @@ def _chunks(
             return
         if text:
             whole = detokenizer.whole and stops.whole
-            yield Chunk(text, pending, drawn=tuple(since) if whole else None, logprobs=telling.take(text))
+            yield Chunk(text, pending, None, len(tokens), tuple(since) if whole else None, telling.take(text))
             pending = 0
             since = [] if whole else since
 

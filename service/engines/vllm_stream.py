@@ -65,7 +65,7 @@ class Transcript:
         if not self._text or (self._top is not None and not whole):
             return None
         drawn = tuple(self._since) if whole else None
-        chunk = Chunk(self._text, self._unsaid, drawn=drawn, logprobs=tuple(self._logprobs))
+        chunk = Chunk(self._text, self._unsaid, None, self._prompt_tokens, drawn, tuple(self._logprobs))
         self._text, self._unsaid = "", 0
         if whole:
             self._since, self._logprobs = [], []

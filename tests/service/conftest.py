@@ -61,8 +61,11 @@ class ScriptedEngine:
     tells_logprobs: bool = True
     texts: list[str] = field(default_factory=lambda: ["return 1\n"])
     piece: int = 4
+    seconds: float = 0
     finish_reason: Literal["stop", "length"] = "length"
     counts: bool = True
+    prompt_tokens: int | None = None
+    told: Literal["first", "last"] = "first"
     error: Exception | None = None
     stuck: bool = False
     fails_from: int | None = None
@@ -99,6 +102,8 @@ class ScriptedEngine:
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         text = self.texts[len(self.asked) % len(self.texts)]
         drawn = len(prompt.written)
+        # As engines count: what is taken up again is prompt to them.
+        asked = None if self.prompt_tokens is None else self.prompt_tokens + drawn
         if self.fails_from is not None and len(self.asked) >= self.fails_from:
             self.error = EngineError("broken")
         self.asked.append((prompt, sampling))
@@ -110,13 +115,14 @@ class ScriptedEngine:
                 # Alternatives are what nobody may see, whoever asked for them.
                 token = TokenLogprobs(piece, -drawn / 8, ((piece, -drawn / 8), ("UNSEEN", -9.0)))
                 told = (token,) if sampling.logprobs is not None else ()
-                yield Chunk(piece, tokens=1, drawn=(drawn,) if self.steers else None, logprobs=told)
-                await asyncio.sleep(0)
+                first = asked if self.told == "first" else None
+                yield Chunk(piece, 1, None, first, (drawn,) if self.steers else None, told)
+                await asyncio.sleep(self.seconds)
             while self.stuck and not self.go_on.is_set():  # noqa: ASYNC110 - set by another thread
                 await asyncio.sleep(0.005)
             self._fail()
             # A model that stops has drawn one more token, the end of text.
-            yield Chunk("", tokens=int(self.finish_reason == "stop"), finish_reason=self.finish_reason)
+            yield Chunk("", int(self.finish_reason == "stop"), self.finish_reason, asked)
         except BaseException:
             # Closing may take a moment and must be allowed to.
             await asyncio.sleep(0.01)

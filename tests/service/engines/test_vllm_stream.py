@@ -36,29 +36,29 @@ def take(events: list[dict[str, Any]], excluded: frozenset[int] = frozenset(), *
 
 def test_a_token_is_a_chunk_that_can_be_taken_up_behind() -> None:
     assert take([event("a", 1), event("b", 2, finish="length")]) == [
-        Chunk("a", 1, drawn=(1,)),
+        Chunk("a", 1, None, 5, (1,)),
         Chunk("b", 1, "length", 5),
     ]
 
 
 def test_parts_of_a_character_count_when_it_is_whole() -> None:
     assert take([event("", 1), event("", 2), event("é", 3), event("", 0, finish="stop")]) == [
-        Chunk("é", 3, drawn=(1, 2, 3)),
+        Chunk("é", 3, None, 5, (1, 2, 3)),
         Chunk("", 1, "stop", 5),
     ]
 
 
 def test_behind_several_tokens_at_once_a_character_may_be_open() -> None:
     assert take([event("ab", 1, 2), event("c", 3), event("", finish="stop")]) == [
-        Chunk("ab", 2),
-        Chunk("c", 1, drawn=(1, 2, 3)),
+        Chunk("ab", 2, None, 5),
+        Chunk("c", 1, None, 5, (1, 2, 3)),
         Chunk("", 0, "stop", 5),
     ]
 
 
 def test_a_text_ends_before_a_stop_string_and_may_not_be_taken_up_where_one_could_begin() -> None:
     chunks = take([event("a\n", 1), event("b\n", 2), event("\nc", 3)], stop=("\n\n",))
-    assert chunks == [Chunk("a", 1), Chunk("\nb", 1), Chunk("", 1, "stop", 5)]
+    assert chunks == [Chunk("a", 1, None, 5), Chunk("\nb", 1, None, 5), Chunk("", 1, "stop", 5)]
 
 
 @given(st.lists(st.text("ab\n", min_size=1, max_size=4), min_size=1), st.lists(st.text("ab\n", min_size=1), max_size=2))
@@ -123,7 +123,7 @@ def test_only_the_last_request_ends_by_its_number_of_tokens() -> None:
     transcript = Transcript(Sampling(), 5, frozenset())
     assert transcript.take(event("", 1, finish="length"), last_request=False) is None
     assert (transcript.finished, transcript.whole, transcript.drawn) == (False, False, [1])
-    assert transcript.take(event("é", 2)) == Chunk("é", 2, drawn=(1, 2))
+    assert transcript.take(event("é", 2)) == Chunk("é", 2, None, 5, (1, 2))
     assert transcript.finish("length") == Chunk("", 0, "length", 5)
 
 
