@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from published.infilling import END_TOKENS, FAMILIES, tokens_of
 from service.engines.events import read_events
 from service.engines.families import family_of_vocabulary
+from service.engines.llamacpp_stream import Transcript, reason_of
 from service.engines.llamaserver import LlamaServer, load_server
 from service.engines.packaged import model_file
 from service.engines.processors import physical_cores
-from service.engines.protocol import Chunk, TokenLogprobs
+from service.engines.protocol import SEED_RANGE, SEED_STEP, Chunk
 from service.engines.slots import SlotPool
 from service.engines.window import require_room
 from service.errors import EngineError, EngineUnavailableError
@@ -46,7 +46,7 @@ class LlamaCppEngine:
 
     name = "llamacpp"
     native_suffix = False
-    steers = False
+    steers = True
     tells_logprobs = True
 
     def __init__(
@@ -141,46 +141,54 @@ class LlamaCppEngine:
 
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:
         """Stream one generation; it waits for a slot when all are at work."""
-        tokens = await self._prompt_tokens(prompt)
+        tokens = (*await self._prompt_tokens(prompt), *prompt.written)
         require_room(len(tokens), sampling.max_tokens, self.context_window, self.model)
         if sampling.max_tokens < 1:
             yield Chunk("", 0, "length", len(tokens))
             return
-        async with (
-            self._slots.lease(tokens, prompt.cache_key) as lease,
-            self._completion(_body(tokens, sampling, lease)) as response,
-            aclosing(read_events(response)) as events,
-        ):
-            drawn = 0
-            untold: list[TokenLogprobs] = []
-            async for event in events:
-                untold += _told(event)
-                chunk = self._chunk(event, drawn, len(tokens))
-                if chunk is None:
-                    continue
-                drawn += chunk.tokens
-                yield replace(chunk, logprobs=_fitting(chunk, untold)) if untold else chunk
-                untold = []
-                if chunk.finish_reason is not None:
-                    return
-        message = "llama.cpp ended a generation without saying why: restart the service"
-        raise EngineError(message)
+        transcript = Transcript(sampling, len(tokens), prompt.excluded, self._ends)
+        async with self._slots.lease(tokens, prompt.cache_key) as lease:
+            body = _body(tokens, sampling, lease)
+            if prompt.excluded:
+                async with aclosing(self._ruled(body, prompt.excluded, transcript)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                body = _after(body, transcript)
+            if not transcript.finished:
+                async with aclosing(self._written(body, transcript)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
 
-    def _chunk(self, event: dict[str, Any], drawn: int, prompt_tokens: int) -> Chunk | None:
-        """The chunk that an event stands for, or None for a report of progress or a token without text as yet."""
-        if "error" in event:
-            message = f"llama.cpp failed while generating: {_reason(event)}"
+    async def _ruled(
+        self, body: dict[str, Any], excluded: frozenset[int], transcript: Transcript
+    ) -> AsyncGenerator[Chunk, None]:
+        """The first token, none of `excluded`: `logit_bias` holds for a whole request, so this one ends behind it.
+
+        Raises EngineError where that token is the beginning of a character: what follows could not be told.
+        """
+        rule = {"logit_bias": [[token, False] for token in sorted(excluded)], "n_predict": 1}
+        async with aclosing(self._written(body | rule, transcript, last_request=body["n_predict"] == 1)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        transcript.again()
+        if not transcript.finished and not transcript.known:
+            message = "llama.cpp drew part of a character in the place of a token that was ruled out: try no further"
             raise EngineError(message)
-        if "prompt_progress" in event:
-            return None
-        new = event["tokens_predicted"] - drawn
-        if event["stop"]:
-            finish: Literal["stop", "length"] = "length" if event["stop_type"] == "limit" else "stop"
-            return Chunk(event["content"], new, finish, prompt_tokens)
-        if self._ends.intersection(event["tokens"]):
-            return Chunk(event["content"], new, "stop", prompt_tokens)
-        # Text is held back while it may become a stop string or half of a character; its tokens come with it.
-        return Chunk(event["content"], new) if event["content"] else None
+
+    async def _written(
+        self, body: dict[str, Any], transcript: Transcript, *, last_request: bool = True
+    ) -> AsyncGenerator[Chunk, None]:
+        """What one request adds to the transcript."""
+        async with self._completion(body) as response, aclosing(read_events(response)) as events:
+            async for event in events:
+                chunk = transcript.take(event, last_request=last_request)
+                if chunk is not None:
+                    yield chunk
+                if transcript.finished:
+                    return
+        if last_request:
+            message = "llama.cpp ended a generation without saying why: restart the service"
+            raise EngineError(message)
 
     async def _prompt_tokens(self, prompt: EnginePrompt) -> tuple[int, ...]:
         """The prompt as token numbers: control tokens by name, the caller's words tokenized as mere text."""
@@ -204,7 +212,7 @@ class LlamaCppEngine:
         except httpx.HTTPError as error:
             raise _unavailable(error) from error
         if response.status_code != httpx.codes.OK:
-            message = f"llama.cpp answered {response.status_code} to {path}: {_reason(response.json())}"
+            message = f"llama.cpp answered {response.status_code} to {path}: {reason_of(response.json())}"
             raise EngineError(message)
         answer: dict[str, Any] = response.json()
         return answer
@@ -217,7 +225,7 @@ class LlamaCppEngine:
             async with client.stream("POST", "/completion", json=body) as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    message = f"llama.cpp refused a generation ({response.status_code}): {_reason(response.json())}"
+                    message = f"llama.cpp refused a generation ({response.status_code}): {reason_of(response.json())}"
                     raise EngineError(message)
                 yield response
         except httpx.HTTPError as error:
@@ -240,7 +248,6 @@ def _body(tokens: tuple[int, ...], sampling: Sampling, lease: Lease) -> dict[str
         "top_k": 0,
         "min_p": 0.0,
         "seed": -1 if sampling.seed is None else sampling.seed,
-        "stop": list(sampling.stop),
         "id_slot": lease.number,
         "cache_prompt": lease.reuse,
         "stream": True,
@@ -251,26 +258,11 @@ def _body(tokens: tuple[int, ...], sampling: Sampling, lease: Lease) -> dict[str
     }
 
 
-def _told(event: dict[str, Any]) -> list[TokenLogprobs]:
-    """The tokens that an event tells of, of which the text may come with a later one."""
-    return [TokenLogprobs(token["token"], token["logprob"]) for token in event.get("completion_probabilities", ())]
-
-
-def _fitting(chunk: Chunk, tokens: list[TokenLogprobs]) -> tuple[TokenLogprobs, ...]:
-    """The tokens whose text the chunk is; all as one where it was held back until halves made a character.
-
-    The end of a text may lack that of some of its tokens, a stop string's, and is then not told.
-    """
-    if "".join(token.text for token in tokens) == chunk.text:
-        return tuple(token for token in tokens if token.text)
-    if chunk.finish_reason is not None or not chunk.text:
-        return ()
-    return (TokenLogprobs(chunk.text, sum(token.logprob for token in tokens)),)
-
-
-def _reason(answer: dict[str, Any]) -> str:
-    error = answer.get("error")
-    return str(error.get("message") if isinstance(error, dict) else error)[:200]
+def _after(body: dict[str, Any], transcript: Transcript) -> dict[str, Any]:
+    """The request for all that follows what is drawn already, in the same slot, which holds the rest."""
+    more = {"prompt": (*body["prompt"], *transcript.drawn), "n_predict": body["n_predict"] - len(transcript.drawn)}
+    seed = body["seed"] if body["seed"] < 0 else (body["seed"] + SEED_STEP) % SEED_RANGE
+    return body | more | {"cache_prompt": True, "seed": seed}
 
 
 def _unavailable(error: httpx.HTTPError) -> EngineUnavailableError:

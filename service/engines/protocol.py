@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from published.infilling import FillInTheMiddle
 
 
+SEED_RANGE = 2**31
+"""Engines read a seed as 32 bits, some of them signed."""
+SEED_STEP = 0x5DEECE6D
+"""Added to the seed for what follows a ruled first token: the same seed would draw by the same numbers again."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReleasedModel:
     """A verified release, as an engine loads it. `name` is what clients call it.
@@ -99,8 +105,8 @@ class Chunk:
     """A piece of generated text, in order.
 
     `tokens` counts the model tokens drawn for this piece, an end-of-text token included. The last chunk of a
-    generation has `finish_reason` set ("stop": end of text or a stop string; "length": max_tokens reached) and, where
-    the engine knows it, `prompt_tokens`.
+    generation has `finish_reason` set ("stop": end of text or a stop string; "length": max_tokens reached).
+    `prompt_tokens` is there from the first chunk on, or from when the engine is told, if ever.
 
     `drawn`: the numbers of all tokens since the last chunk that had them, where the generation can be taken up again
     behind this chunk: all of their text has come. None where that is not so, or the engine cannot tell. `logprobs`: of

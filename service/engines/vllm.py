@@ -17,6 +17,7 @@ from service.engines.detokenizer import LONGEST_CHARACTER
 from service.engines.events import read_events
 from service.engines.families import family_of_vocabulary
 from service.engines.pool import Pool
+from service.engines.protocol import SEED_RANGE, SEED_STEP
 from service.engines.tokenization import Tokenizer, learn_vocabulary
 from service.engines.upstream import rejection_in_stream, served_models
 from service.engines.vllm_server import VllmServer
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 EMPTY_PROMPT = "\n"
 # As much as `logit_bias` may take from a token's logit; the next is drawn from the others.
 RULED_OUT = -100.0
-SEED_RANGE = 2**31
-# Added to the seed for what follows a ruled first token: the same seed would draw by the same numbers again.
-SEED_STEP = 0x5DEECE6D
 
 
 class VllmEngine:
