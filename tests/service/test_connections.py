@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import ScriptedGuard
+    from conftest import ScriptedEngine, ScriptedGuard
 
     from service.parts import Services
 
@@ -144,3 +145,86 @@ def test_an_answer_may_take_longer_than_a_head(
     with connected(url) as client:
         client.sendall(head(secret, len(body)) + body)
         assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def answer(url: str, request: bytes) -> tuple[int, dict[str, str]]:
+    """Status and error of the answer to bytes that are no good request."""
+    with connected(url) as client:
+        with suppress(ConnectionError):  # it may have been answered by now
+            client.sendall(request)
+        head, _, body = rest(client).partition(b"\r\n\r\n")
+    assert b"connection: close" in head.lower()
+    return int(head.split()[1]), json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x16\x03\x01 a client that speaks TLS",
+        b"GET\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /infill HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST /infill HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_answered_as_an_error(url: str, request_bytes: bytes) -> None:
+    status, error = answer(url, request_bytes)
+    assert (status, error["type"], error["code"]) == (400, "invalid_request_error", "invalid_http")
+
+
+TRAILED = b"POST /infill HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"GET / HTTP/1.1\r\nX", TRAILED + b"X: "],
+    ids=["path", "value", "name", "trailer"],
+)
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(url: str, beginning: bytes) -> None:
+    """A megabyte, of which the loop takes a quarter at a time at most."""
+    with connected(url) as client:
+        client.sendall(beginning)
+        sent = 0
+        try:
+            while sent < 64 * 1024 * 1024:
+                sent += client.send(b"x" * 65_536)
+        except ConnectionError:
+            pass
+    assert sent < 16 * 1024 * 1024  # what the sockets between us hold is not ours to say
+
+
+def test_a_head_that_is_too_large_is_told_so(url: str) -> None:
+    with connected(url) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 1000)
+        time.sleep(0.05)
+        client.sendall(b"x" * 66_000)
+        reply = rest(client)
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "head_too_large"
+
+
+def test_large_bodies_and_many_requests_on_one_connection_are_no_heads(url: str, secret: str) -> None:
+    body = json.dumps({"prompt": "x" * 150_000, "max_tokens": 1}).encode()
+    with connected(url) as client:
+        for _ in range(3):
+            client.sendall(head(secret, len(body)) + body)
+            reply = b""
+            while b"usage" not in reply:
+                reply += client.recv(65_536)
+            assert reply.startswith(b"HTTP/1.1 200")
+        # Two at once, of which the second begins behind the first one's body.
+        client.sendall(2 * (head(secret, len(body)) + body))
+        reply = b""
+        while reply.count(b'"usage"') < 2:
+            reply += client.recv(65_536)
+    assert reply.count(b"HTTP/1.1 200") == 2
+
+
+def test_a_bad_head_behind_a_stream_does_not_speak_into_it(url: str, secret: str, engine: ScriptedEngine) -> None:
+    engine.stuck = True
+    body = json.dumps({"prompt": "x", "stream": True}).encode()
+    with connected(url) as client:
+        client.sendall(head(secret, len(body)) + body)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+        client.sendall(b"\x00\x01 no request\r\n\r\n")
+        assert b"invalid_http" not in rest(client)
