@@ -6,6 +6,8 @@ Knows nothing of what the settings are for: the parts get plain values.
 from __future__ import annotations
 
 import os
+import re
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 PREFIX = "CLEANROOM_"
 CONFIG_VARIABLE = "CLEANROOM_CONFIG"
 CONFIG_FILE = "cleanroom.toml"
+OTHERS = frozenset({CONFIG_VARIABLE, "CLEANROOM_API_KEY", "CLEANROOM_SIGNING_KEY"})
+"""Variables of this prefix that are no settings: commands and editors read them."""
+# Of the tests, and those that Kubernetes sets for every service whose name begins like Cleanroom's.
+NOT_OURS = re.compile(r"CLEANROOM_(TEST_.*|REQUIRE_.*|WRITE_IMAGES|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT_\d+_.*)")
 
 
 class Settings(EngineSettings, ReviewSettings, LedgerSettings, ConsoleSettings):
@@ -134,7 +140,7 @@ class Settings(EngineSettings, ReviewSettings, LedgerSettings, ConsoleSettings):
         "tell that something was kept back. Needs `stream_release` `whole`.",
     )
     prefix_characters: int = Field(
-        8000, ge=0, le=1_000_000, description="Characters of the prompt's tail that the guard joins to a generation."
+        8000, ge=1000, le=1_000_000, description="Characters of the prompt's tail that the guard joins to a generation."
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Bytes that a request's body may have.")
     max_index_bytes: int = Field(
@@ -224,6 +230,7 @@ def load_settings(**overrides: object) -> Settings:
     Raises SetupError that names each wrong setting, its value unless that is secret, and where to look it up.
     """
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    _require_known_variables()
     source = configuration_file()
     try:
         settings = Settings(**given)
@@ -235,6 +242,18 @@ def load_settings(**overrides: object) -> Settings:
         message = f"{source or 'the environment'} cannot be read as settings: {error}"
         raise SetupError(message) from None
     return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+
+
+def _require_known_variables() -> None:
+    """A misspelt name of the index's store would have the guard look into an empty one. Raises SetupError."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    ours = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}  # case does not matter
+    unknown = sorted(name for name in ours - known - OTHERS if not NOT_OURS.fullmatch(name))
+    if unknown:
+        near = get_close_matches(unknown[0], known, 1, cutoff=0.8)
+        meant = f"; do you mean {near[0]}?" if near else ""
+        message = f"no setting is called {', '.join(unknown)}{meant} (docs/configuration.md lists every setting)"
+        raise SetupError(message)
 
 
 def _complaint(detail: dict[str, Any]) -> str:

@@ -68,6 +68,45 @@ def test_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("CLEANROOM_REDIS_URI", r"CLEANROOM_REDIS_URI; do you mean CLEANROOM_REDIS_URL\?"),
+        ("CLEANROOM_QQQQ", r"called CLEANROOM_QQQQ \(docs"),
+        ("cleanroom_redis_uri", "called CLEANROOM_REDIS_URI"),
+    ],
+)
+def test_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
+    """It would be ignored: the guard would look into an empty index of its own, and find nothing."""
+    monkeypatch.setenv(name, "redis://10.0.0.7")
+    with pytest.raises(SetupError, match=message) as caught:
+        load_settings()
+    assert "10.0.0.7" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CLEANROOM_API_KEY",
+        "CLEANROOM_SIGNING_KEY",
+        "CLEANROOM_TEST_VLLM",
+        "CLEANROOM_VALKEY_SERVICE_HOST",
+        "CLEANROOM_SERVICE_PORT_HTTP",
+        "CLEANROOM_PORT_8080_TCP_ADDR",
+    ],
+)
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "x")
+    assert load_settings().redis_url is None
+
+
+def test_the_guard_always_reads_some_of_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, code pulled out line by line is never seen whole."""
+    monkeypatch.setenv("CLEANROOM_PREFIX_CHARACTERS", "0")
+    with pytest.raises(SetupError, match="CLEANROOM_PREFIX_CHARACTERS '0'"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
     ("toml", "message"),
     [
         ("prot = 1", "unknown setting 'prot'"),
