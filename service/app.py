@@ -21,6 +21,7 @@ from service.errors import ServiceError
 from service.feedback import Feedback
 from service.metrics_listener import listening
 from service.observation import Observation, observed
+from service.offering import require_offered
 from service.parts import Services
 from service.pipeline import Pipeline
 from service.review.telling import telling
@@ -63,6 +64,7 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.parts = health.Parts(services)
     app.state.pipeline = Pipeline(observed(services))
     app.state.door = door_of(services.accounts)
     app.state.feedback = Feedback(services.ledger, services.metrics.feedback)
@@ -108,6 +110,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     try:
         await services.engine.start()
+        require_offered(services)
         if services.limits is not None:
             # Here, since it cannot be asked outside of this event loop: a user who may not count is an error at once.
             await services.limits.ready()

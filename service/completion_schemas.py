@@ -91,7 +91,7 @@ class CompletionBody(GenerationBody):
 
     def order(self, caller: Caller, services: Services, deadline: float) -> CompletionRequest:
         """What the caller asks for. Raises InvalidRequestError where it goes beyond what is served here."""
-        self.require_model(services)
+        self.require_model(caller, services)
         self._require_served(services)
         if not 1 <= len(self.prompt) * self.n <= CHOICES_LIMIT:
             message = (

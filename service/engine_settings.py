@@ -75,6 +75,11 @@ class EngineSettings(BaseSettings):
     adapters: dict[str, str] = Field(
         {}, description="LoRA adapters for `vllm serve`: folder or hub name by model name. As a variable: JSON."
     )
+    model_orgs: dict[str, list[str]] = Field(
+        {},
+        description="Organizations that alone may ask for a model or adapter, by its name: "
+        '`{"acme-style": ["acme"]}`. What is not named is for all. As a variable: JSON.',
+    )
 
     fill_in_the_middle: str | None = Field(
         None,

@@ -31,7 +31,7 @@ class FimBody(GenerationBody):
 
     def order(self, caller: Caller, services: Services, deadline: float) -> CompletionRequest:
         """What the caller asks for. Raises InvalidRequestError where it goes beyond what is served here."""
-        self.require_model(services)
+        self.require_model(caller, services)
         if self.min_tokens:
             message = "min_tokens are not served, since a text ends where it ends: leave the field out"
             raise InvalidRequestError(message, param="min_tokens")

@@ -58,11 +58,10 @@ class InfillBody(GenerationBody):
 
     def order(self, caller: Caller, services: Services, deadline: float) -> CompletionRequest:
         """What the caller asks for. Raises InvalidRequestError where it goes beyond what is served here."""
-        self.require_model(services)
+        self.require_model(caller, services)
         before = self.input_prefix + self.prompt
         characters = len(before) + len(self.input_suffix) + sum(len(extra.text) for extra in self.input_extra)
         require_characters(characters, services, "prefix, prompt, suffix and extra", "input_prefix")
-        asked = services.settings.max_tokens_limit if self.n_predict == WITHOUT_END else self.n_predict
         return CompletionRequest(
             caller=caller,
             prompts=(before,),
@@ -72,7 +71,7 @@ class InfillBody(GenerationBody):
             truncate=ALL_THAT_FITS,
             deadline=deadline,
             sampling=Sampling(
-                max_tokens=require_tokens(asked, services, "n_predict"),
+                max_tokens=self._tokens(services),
                 temperature=self.temperature,
                 top_p=self.top_p,
                 stop=tuple(self.stop),
@@ -80,6 +79,13 @@ class InfillBody(GenerationBody):
                 model=self.model or None,
             ),
         )
+
+    def _tokens(self, services: Services) -> int:
+        """The tokens to generate; without an end, at most half of the window: the prompt needs some of it."""
+        if self.n_predict != WITHOUT_END:
+            return require_tokens(self.n_predict, services, "n_predict")
+        limit, window = services.settings.max_tokens_limit, services.engine.context_window
+        return min(limit, max(1, window // 2)) if window else limit
 
     def _surroundings(self) -> Surroundings:
         """The other files. The interface does not name the one that is written: it is taken to be like the last."""

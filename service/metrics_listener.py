@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from service.routes import metrics
 from service.routes.failures import add_handlers
+from service.routes.health import Parts
 
 if TYPE_CHECKING:
     import socket
@@ -30,6 +31,7 @@ def create_metrics_app(services: Services) -> FastAPI:
     """The application that metrics are read from: that one route, and nothing about it."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.services = services
+    app.state.parts = Parts(services)
     add_handlers(app)
     app.include_router(metrics.router)
     return app

@@ -20,14 +20,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticUndefined
 
-from service.errors import InvalidRequestError, ModelNotFoundError
+from service.errors import InvalidRequestError
+from service.offering import require_model
 
 if TYPE_CHECKING:
+    from service.accounts import Caller
     from service.parts import Services
 
 FILES_LIMIT = 32
-SHOWN = 200
-"""Characters of a wrong value that an answer repeats."""
 STOPS_LIMIT = 16
 
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -79,16 +79,9 @@ class GenerationBody(BaseModel):
         default = cls.model_fields[info.field_name or ""].default
         return default if value is None and default is not PydanticUndefined else value
 
-    def require_model(self, services: Services) -> None:
-        """Raise ModelNotFoundError where a model is asked for that is not served."""
-        served = services.engine.models
-        if self.model and self.model not in served:
-            raise ModelNotFoundError(unknown_model(self.model, served[0]), param="model")
-
-
-def unknown_model(named: str, served: str) -> str:
-    """What to tell somebody who asks for a model that is not `served`."""
-    return f"model {named[:SHOWN]!r} is not served here: ask for {served!r} (GET /v1/models)"
+    def require_model(self, caller: Caller, services: Services) -> None:
+        """Raise ModelNotFoundError where a model is asked for that is not served to the caller's organization."""
+        require_model(services, caller.org, self.model or None)
 
 
 def require_tokens(asked: int | None, services: Services, param: str) -> int:

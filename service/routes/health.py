@@ -48,14 +48,30 @@ async def health() -> dict[str, str]:
 )
 async def readiness(request: Request) -> JSONResponse:
     """200 when a completion could be given now, 503 with the parts that fail when not."""
-    states = await part_states(cast("Services", request.app.state.services))
+    states = await cast("Parts", request.app.state.parts).states()
     ready = all(state.ready for state in states.values())
     body = Readiness(ready=ready, parts=states)
     return JSONResponse(body.model_dump(), HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-async def part_states(services: Services) -> dict[str, PartState]:
-    """Whether each part could do its work now; takes READY_TIMEOUT seconds at most."""
+class Parts:
+    """The parts of a service, asked once for all who want to know meanwhile. Belongs to one event loop.
+
+    Whoever has no key may ask as well, and each question takes threads and round trips that checks need.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._asking: asyncio.Task[dict[str, PartState]] | None = None
+
+    async def states(self) -> dict[str, PartState]:
+        """Whether each part could do its work now; takes READY_TIMEOUT seconds at most."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(_part_states(self._services))
+        return await asyncio.shield(self._asking)
+
+
+async def _part_states(services: Services) -> dict[str, PartState]:
     checks: dict[str, Awaitable[None]] = {
         "index": to_thread.run_sync(services.guard.ready, abandon_on_cancel=True),
         "ledger": to_thread.run_sync(services.ledger.ready, abandon_on_cancel=True),

@@ -21,7 +21,6 @@ from starlette.responses import Response
 from service.auth import bearer_token
 from service.engines.protocol import Metered
 from service.errors import AuthenticationError
-from service.routes.health import part_states
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from service.engines.protocol import Engine
     from service.parts import Services
+    from service.routes.health import Parts
 
 # Seconds that the engine may take: Prometheus waits ten for everything by default.
 ENGINE_PATIENCE = 2.0
@@ -44,7 +44,7 @@ async def read_metrics(request: Request) -> Response:
     """Every number, with what each part says of itself just now."""
     services = cast("Services", request.app.state.services)
     _require_key(services.settings.metrics_key, request.headers.get("authorization", ""))
-    states = await part_states(services)
+    states = await cast("Parts", request.app.state.parts).states()
     services.metrics.parts({part: state.ready for part, state in states.items()})
     ours = list(services.metrics.registry.collect())
     taken = {name for family in ours for name in _names(family)}

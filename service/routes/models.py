@@ -9,8 +9,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 
 from service.accounts import Caller, Scope
 from service.auth import requires
-from service.errors import ModelNotFoundError
-from service.request_fields import unknown_model
+from service.offering import models_for, require_model
 from service.routes import examples
 from service.schemas import ModelBody, ModelList
 
@@ -23,23 +22,20 @@ router = APIRouter(tags=["models"])
 
 
 @router.get("/v1/models", responses=examples.of({"the served model": examples.MODEL_LIST}))
-async def list_models(request: Request, _caller: Reader) -> ModelList:
-    """The models that are served, adapters too; `created` is when the service started."""
-    return ModelList(data=_served(request))
+async def list_models(request: Request, caller: Reader) -> ModelList:
+    """The models that the caller's organization may ask for, adapters too; `created` is when the service started."""
+    services = cast("Services", request.app.state.services)
+    return ModelList(data=[_body(request, model) for model in models_for(services, caller.org)])
 
 
 # Names of models may have slashes in them.
 @router.get("/v1/models/{model:path}", responses=examples.of({"the served model": examples.MODEL}))
-async def show_model(request: Request, model: str, _caller: Reader) -> ModelBody:
-    """One model that is served."""
-    served = _served(request)
-    found = next((body for body in served if body.id == model), None)
-    if found is None:
-        raise ModelNotFoundError(unknown_model(model, served[0].id), param="model")
-    return found
+async def show_model(request: Request, model: str, caller: Reader) -> ModelBody:
+    """One of these models."""
+    require_model(cast("Services", request.app.state.services), caller.org, model)
+    return _body(request, model)
 
 
-def _served(request: Request) -> list[ModelBody]:
-    services = cast("Services", request.app.state.services)
+def _body(request: Request, model: str) -> ModelBody:
     created: int = request.app.state.started
-    return [ModelBody(id=model, created=created) for model in services.engine.models]
+    return ModelBody(id=model, created=created)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import SimpleNamespace
+
+    from conftest import ScriptedGuard
 
     from service.parts import Services
 
@@ -61,3 +65,26 @@ def test_broken_database_is_not_ready(services: Services, running: Callable[[Ser
     assert parts["accounts"] == {"ready": False, "reason": "AccountsUnavailableError"}
     assert parts["ledger"] == {"ready": False, "reason": "LedgerError"}
     assert parts["index"]["ready"] is True
+
+
+def test_however_many_ask_the_parts_are_asked_once_at_a_time(
+    services: Services,
+    running: Callable[[Services], Any],
+    guard: ScriptedGuard,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody needs a key to ask, and every answer takes threads that checks need."""
+    at_once, most = 0, 0
+
+    def ready() -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.02)
+        at_once -= 1
+
+    monkeypatch.setattr(guard, "ready", ready)
+    with running(services) as url, ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(lambda _: httpx.get(f"{url}/readyz").status_code, range(64)))
+    assert set(replies) == {200}
+    assert most == 1

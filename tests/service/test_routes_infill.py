@@ -135,6 +135,14 @@ def test_without_an_end_means_the_servers_limit(world: SimpleNamespace) -> None:
     assert (sampling.max_tokens, sampling.seed) == (2048, None)
 
 
+def test_without_an_end_leaves_a_small_window_room_for_the_prompt(world: SimpleNamespace) -> None:
+    world.engine.context_window = 512
+    assert post(world, n_predict=-1, input_prefix="x = 1\n" * 1000).status_code == 200
+    prompt, sampling = world.engine.asked[0]
+    assert sampling.max_tokens == 256
+    assert prompt.text.endswith("x = 1\n    a")
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
