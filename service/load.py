@@ -141,7 +141,8 @@ async def _first_model(client: httpx.AsyncClient, target: Target) -> str:
         reply = await client.get(f"{target.url}/models")
         reply.raise_for_status()
         return str(reply.json()["data"][0]["id"])
-    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, ExceptionGroup) as error:
+        # A group: of what anyio could not even try, such as a port above 65535.
         message = f"{target.url}/models does not list a model ({type(error).__name__}): check URL and key, or name one"
         raise SetupError(message) from error
 
@@ -177,12 +178,18 @@ def _read(line: str, timing: Timing) -> str:
     """The text of an event. Raises InvalidRequestError for one that is an error or none at all."""
     if not line.startswith("data: {"):
         return ""
-    event = json.loads(line.removeprefix("data: "))
+    try:
+        event = json.loads(line.removeprefix("data: "))
+        text = "".join(choice.get("text") or "" for choice in event.get("choices") or ())
+        tokens = (event.get("usage") or {}).get("completion_tokens")
+    except (ValueError, TypeError, AttributeError):
+        message = "an event of the stream is no completion"
+        raise InvalidRequestError(message) from None
     if "error" in event:
         message = f"the stream ended with an error {_code(line.removeprefix('data: ').encode())}".rstrip()
         raise InvalidRequestError(message)
-    timing.tokens = (event.get("usage") or {}).get("completion_tokens") or timing.tokens
-    return "".join(choice.get("text") or "" for choice in event.get("choices", ()))
+    timing.tokens = tokens or timing.tokens
+    return text
 
 
 def _code(answer: bytes) -> str:

@@ -57,7 +57,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
 ) -> None:
     """Time streams of a service and, in turn with them, of the engine behind it.
 
-    A key's quota applies: one with `--requests-per-minute 0` is not held back.
+    A key's quota applies: one with `--requests-per-minute 0` is not held back. Exits with 1 where nothing was answered.
     """
     targets = [Target("cleanroom", url.rstrip("/"), key)]
     if engine_url is not None:
@@ -76,12 +76,14 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
         print_json(
             {str(count): {name: _json(summary) for name, summary in some.items()} for count, some in found.items()}
         )
-        return
-    for count, some in found.items():
-        out.print(_table(count, some))
-        for name, summary in some.items():
-            if summary.errors:
-                err.print(f"{name} failed with: {', '.join(summary.errors)}", markup=False)
+    else:
+        for count, some in found.items():
+            out.print(_table(count, some))
+            for name, summary in some.items():
+                if summary.errors:
+                    err.print(f"{name} failed with: {', '.join(summary.errors)}", markup=False)
+    if any(summary.failed == summary.requests for some in found.values() for summary in some.values()):
+        raise typer.Exit(1)
 
 
 def _json(summary: Summary) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,21 +41,18 @@ class OpenAIEngine:
         native_suffix: bool = False,
         fill_in_the_middle: FillInTheMiddle | None = None,
         context: int | None = None,
-        cache_salt: bool = False,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
     ) -> None:
         """`base_url` ends in `/v1`; without `model` the server's only one is asked.
 
         `native_suffix`: the server takes the request field `suffix`; else prompts are rendered with
-        `fill_in_the_middle`, if there is one. `cache_salt`: the server takes vLLM's field of that name, which keeps
-        its prompt caches of different organizations apart. Time-outs are in seconds; `read_timeout` is that between
-        two pieces of the stream. Raises SetupError for a URL that is none.
+        `fill_in_the_middle`, if there is one. Time-outs are in seconds; `read_timeout` is that between two pieces of
+        the stream. Raises SetupError for a URL that is none.
         """
         self._connection = Connection(base_url, api_key, connect_timeout=connect_timeout, read_timeout=read_timeout)
         self._place = self._connection.place
         self._named = model
-        self._salt_key = secrets.token_bytes(32) if cache_salt else None
         self.model = model or ""
         self.context_window = context or 0
         self.native_suffix = native_suffix
@@ -163,7 +158,4 @@ class OpenAIEngine:
             body["stop"] = list(stops)
         if sampling.seed is not None:
             body["seed"] = sampling.seed
-        if self._salt_key is not None:
-            salt = hashlib.blake2b(prompt.cache_key.encode(), key=self._salt_key, digest_size=16)
-            body["cache_salt"] = salt.hexdigest()
         return body

@@ -35,7 +35,6 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
     context: int | None = None,
     native_suffix: bool = False,
     fill_in_the_middle: str | None = None,
-    cache_salt: bool = False,
     read_timeout: float = READ_TIMEOUT,
     vllm_command: Path | None = None,
     vllm_arguments: str = "",
@@ -59,6 +58,9 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
         raise SetupError(message)
     if names_release(model) != (released is not None) or (released is not None and (name == "openai" or base_url)):
         message = f"{model!r} names a release, which only an engine of our own runs, once it has been verified"
+        raise SetupError(message)
+    if adapters and (name != "vllm" or base_url):
+        message = "CLEANROOM_ADAPTERS is for a vLLM that Cleanroom starts: give them to the server itself, or unset it"
         raise SetupError(message)
     family = family_named(fill_in_the_middle) if fill_in_the_middle else None
     if name == "llamacpp":
@@ -85,7 +87,6 @@ def create_engine(  # noqa: PLR0913 - one setting each, all but the first two op
             native_suffix=native_suffix,
             fill_in_the_middle=family,
             context=context,
-            cache_salt=cache_salt,
             read_timeout=read_timeout,
         )
     if name == "vllm":

