@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 START_SECONDS = 15.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.25
-BACKOFF_SECONDS = 8.0
+BACKOFF_SECONDS = 3.0
 # sockaddr_un.sun_path has 108 bytes on Linux and 104 on macOS, with a closing zero.
 SOCKET_PATH_BYTES = 100
 PR_SET_PDEATHSIG = 1

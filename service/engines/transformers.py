@@ -133,7 +133,7 @@ class TransformersEngine:
                 use_safetensors=True,
             )
             model = self._adapted(model)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # the libraries' errors have no common kind
             message = (
                 f"transformers cannot load the model {source!r} ({type(error).__name__}): name a folder or a hub id "
                 "with a causal language model, its tokenizer and safetensors weights"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,8 @@ from service.errors import ContextLengthError, EngineError, EngineUnavailableErr
 
 # Most characters of another server's words that are repeated.
 WORDS_LIMIT = 200
+# JSON can name halves of characters, which nothing can be told of.
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 BUSY = frozenset({429, 503})
 # How servers say that a prompt is too long: OpenAI and vLLM by code or words, llama.cpp by type.
 TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "context length", "context size", "max_model_len")
@@ -34,7 +37,7 @@ def completion_piece(event: dict[str, object]) -> Piece:
         raise EngineError(message)
     text, finish = choice.get("text", ""), choice.get("finish_reason")
     counts = usage if isinstance(usage, dict) else {}
-    if not isinstance(text, str):
+    if not isinstance(text, str) or HALF_CHARACTER.search(text):
         message = "the engine's server sent a choice whose text is no string: check that it is a completion server"
         raise EngineError(message)
     return Piece(

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -129,6 +129,19 @@ class Attacker:
         self.seen += found
         return found
 
+    def fill(self, path: str, prompt: str, *, tokens: int, stream: bool) -> str:
+        """The text of `/infill` or of Mistral's interface."""
+        if path == "/infill":
+            body = {"input_prefix": prompt, "n_predict": tokens, "stream": stream}
+        else:
+            body = {"prompt": prompt, "max_tokens": tokens, "stream": stream}
+        reply = self.client.post(path, json=body)
+        self.statuses.append(reply.status_code)
+        events = [json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: {")]
+        text = "".join(_content(event) for event in events or [reply.json()])
+        self.seen.append(text)
+        return text
+
     @property
     def recovered(self) -> int:
         """Hexadecimal digits of the secret that the answers give away.
@@ -145,6 +158,13 @@ class Attacker:
         """The most lines in a row of the private file that one answer gives away."""
         ours = [line.strip() for line in PRIVATE.splitlines() if line.strip()]
         return max((in_a_row(ours, [line.strip() for line in text.splitlines()]) for text in self.seen), default=0)
+
+
+def _content(answer: dict[str, Any]) -> str:
+    if "choices" not in answer:
+        return str(answer["content"])
+    choice = answer["choices"][0]
+    return str((choice.get("delta") or choice["message"])["content"])
 
 
 def longest_run(text: str) -> int:

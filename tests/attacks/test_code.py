@@ -49,6 +49,18 @@ def test_style_transfer(attacker: Attacker, form: str, *, stream: bool) -> None:
     assert len([line for line in lines if line.strip()]) < CLONE + 2
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("path", ["/infill", "/v1/fim/completions"])
+@pytest.mark.parametrize("tokens", [8, 500])
+def test_the_other_interfaces(attacker: Attacker, path: str, tokens: int, *, stream: bool) -> None:
+    attacker.engine.piece = 4
+    prompt = PRIVATE[PRIVATE.index("    def settle") :][:30]
+    for _ in range(60 if tokens < 100 else 3):
+        prompt += attacker.fill(path, prompt, tokens=tokens, stream=stream)
+    attacker.seen = [prompt]
+    assert attacker.cloned < CLONE
+
+
 def test_walk(attacker: Attacker) -> None:
     """A few tokens at a time, each answer at the end of the next prompt."""
     attacker.engine.piece = 4

@@ -57,6 +57,32 @@ def test_prefix_walk_from_guesses(attacker: Attacker) -> None:
 
 
 @STREAMED
+@pytest.mark.parametrize("piece", [1, 2, 3, 5, 7, 11, 13, 40])
+def test_however_it_is_cut_into_tokens(attacker: Attacker, piece: int, *, stream: bool) -> None:
+    """Other borders of tokens put other letters at the end of what may leave."""
+    attacker.engine.piece = piece
+    for known in range(0, 12, piece):
+        for tokens in (1, 2, 5):
+            attacker.ask(OPENED + SECRET[:known], max_tokens=tokens, stream=stream)
+    attacker.ask(BEFORE, max_tokens=64, stream=stream)
+    assert attacker.recovered == 0
+    assert set(attacker.statuses) == {200}
+
+
+@STREAMED
+@pytest.mark.parametrize("path", ["/infill", "/v1/fim/completions"])
+@pytest.mark.parametrize("tokens", [1, 3, 64])
+def test_the_other_interfaces(attacker: Attacker, path: str, tokens: int, *, stream: bool) -> None:
+    """Asked for, and walked along."""
+    prompt = OPENED
+    for _ in range(24):
+        prompt += attacker.fill(path, prompt, tokens=tokens, stream=stream)
+    attacker.fill(path, BEFORE, tokens=tokens, stream=stream)
+    assert attacker.recovered == 0
+    assert set(attacker.statuses) == {200}
+
+
+@STREAMED
 def test_echo(attacker: Attacker, *, stream: bool) -> None:
     for known in range(len(SECRET)):
         attacker.ask(OPENED + SECRET[:known], echo=True, max_tokens=2, stream=stream)
@@ -69,11 +95,12 @@ def test_log_probabilities_tell_no_token_that_did_not_leave(attacker: Attacker) 
     assert attacker.recovered == 0
 
 
-def test_several_choices(attacker: Attacker) -> None:
+@STREAMED
+def test_several_choices(attacker: Attacker, *, stream: bool) -> None:
     """Each from another place of it on."""
     places = iter(range(0, 32, 4))
     attacker.engine.answer = lambda *_: f'"{SECRET[next(places) :]}"\n'
-    attacker.ask(BEFORE, n=8, max_tokens=5)
+    attacker.ask(BEFORE, n=8, max_tokens=5, stream=stream)
     assert attacker.recovered == 0
 
 

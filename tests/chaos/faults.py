@@ -115,7 +115,7 @@ def store_of_another_key(served: Served) -> Iterator[None]:
 def store_of_garbage(served: Served) -> Iterator[None]:
     """Every bucket holds something else."""
     with store_of(served) as writer:
-        keys = [key for key in writer.scan_iter("cr:*", count=10_000) if writer.type(key) == b"string" and key != STAMP]
+        keys = [key for key in writer.scan_iter("cr:*", count=10_000, _type="string") if key != STAMP]
         _rename(writer, [(key, AWAY + key) for key in keys])
         writer.mset(dict.fromkeys(keys, b"\xff garbage \x00"))
         try:

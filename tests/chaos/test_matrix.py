@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from chaos import faults
-from e2e.served import ORGANIZATIONS
+from e2e.served import ORGANIZATIONS, Upstream, serving
 from e2e.test_completions import OTHER, OWNER, leaked_lines, recited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from e2e.served import Served
+    from e2e.served import Home, Served
 
 CLEAN = "def double(value):\n    return 2 * value\n\n\ndef triple(value):\n    return 3 * value\n\n\n"
-BACK_SECONDS = 20
+ANSWER_SECONDS = 1.0
+"""From the fault to the end of the answer, wherever the guard is at fault, or the engine says so itself."""
+BACK_SECONDS = 5.0
+"""From the fault's end to the first good answer."""
+DEADLINE = 3.0
+"""Of a request to the service of these tests, in seconds (`e2e.served.impatient`)."""
+TRIES = 3
+"""A machine that is busy with other things may be late."""
 PATIENCE = 15
 FAULTS = {
     name.replace("_", " "): getattr(faults, name)
@@ -49,10 +56,11 @@ PHASES = ("before", "during", "after")
 
 @dataclass(frozen=True)
 class Arrived:
-    """What a client got: `failed` if that ended in an error."""
+    """What a client got and when, by the monotonic clock: `failed` if that ended in an error."""
 
     text: str
     failed: bool
+    at: float
 
 
 def ask(served: Served, *, stream: bool) -> Arrived:
@@ -61,14 +69,15 @@ def ask(served: Served, *, stream: bool) -> Arrived:
     body = {"prompt": "# numbers\n", "max_tokens": 512, "stream": stream}
     with httpx.Client(base_url=served.url, headers=headers, timeout=PATIENCE) as client:
         reply = client.post("/v1/completions", json=body)
+    at = time.monotonic()
     if reply.status_code != httpx.codes.OK:
         assert reply.status_code in {502, 503, 504}
-        return Arrived("", failed=True)
+        return Arrived("", failed=True, at=at)
     if not stream:
-        return Arrived(reply.json()["choices"][0]["text"], failed=False)
+        return Arrived(reply.json()["choices"][0]["text"], failed=False, at=at)
     events = [json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: {")]
     text = "".join(choice["text"] for event in events for choice in event.get("choices", []))
-    return Arrived(text, failed="error" in events[-1])
+    return Arrived(text, failed="error" in events[-1], at=at)
 
 
 def pause_of(phase: str, text: str, *, stream: bool) -> int | None:
@@ -92,38 +101,64 @@ def leak(impatient: Served) -> Iterator[str]:
     upstream.go_on.set()
 
 
+@dataclass(frozen=True)
+class Course:
+    """How one fault went: what arrived, so many seconds after the fault, and then after it was mended."""
+
+    arrived: Arrived
+    again: Arrived
+    answered: float
+    back: float
+
+
+def broken(served: Served, fault: Callable[[Served], AbstractContextManager[None]], phase: str, stream: bool) -> Course:  # noqa: FBT001 - parametrized
+    """Ask, break it in the phase, and ask until it is back."""
+    upstream = served.upstream
+    upstream.paused.clear()
+    upstream.go_on.clear()
+    upstream.pause = pause_of(phase, upstream.text, stream=stream)
+    with ThreadPoolExecutor(1) as pool, ExitStack() as breaking:
+        if upstream.pause is None:
+            breaking.enter_context(fault(served))
+            upstream.go_on.set()
+            began = time.monotonic()
+            answer = pool.submit(ask, served, stream=stream)
+        else:
+            answer = pool.submit(ask, served, stream=stream)
+            assert upstream.paused.wait(PATIENCE)
+            breaking.enter_context(fault(served))
+            began = time.monotonic()
+            upstream.go_on.set()
+        arrived = answer.result(2 * PATIENCE)
+    upstream.pause = None
+    mended = time.monotonic()
+    while (again := ask(served, stream=stream)).failed:
+        assert time.monotonic() < mended + PATIENCE, "the service did not come back"
+        time.sleep(0.05)
+    return Course(arrived, again, arrived.at - began, again.at - mended)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("name", FAULTS)
 def test_nothing_unchecked_leaves(impatient: Served, leak: str, name: str, phase: str, *, stream: bool) -> None:
-    fault: Callable[[Served], AbstractContextManager[None]] = FAULTS[name]
-    upstream = impatient.upstream
-    upstream.paused.clear()
-    upstream.go_on.clear()
-    upstream.pause = pause_of(phase, upstream.text, stream=stream)
-    with ThreadPoolExecutor(1) as pool, ExitStack() as broken:
-        if upstream.pause is None:
-            broken.enter_context(fault(impatient))
-            upstream.go_on.set()
-            answer = pool.submit(ask, impatient, stream=stream)
-        else:
-            answer = pool.submit(ask, impatient, stream=stream)
-            assert upstream.paused.wait(PATIENCE)
-            broken.enter_context(fault(impatient))
-            upstream.go_on.set()
-        arrived = answer.result(2 * PATIENCE)
-    assert upstream.text.startswith(arrived.text)
-    assert not leaked_lines(leak, arrived.text)
-    if name not in HARMLESS:
-        assert arrived.failed
-        assert stream or not arrived.text
-    upstream.pause = None
-    deadline = time.monotonic() + BACK_SECONDS
-    while (again := ask(impatient, stream=stream)).failed:
-        assert time.monotonic() < deadline, "the service did not come back"
-        time.sleep(0.05)
-    assert again.text.startswith("def double(value):\n    return 2 * value")
-    assert not leaked_lines(leak, again.text)
+    # A hanging engine is told from a slow one by the request's deadline alone.
+    within = ANSWER_SECONDS + (DEADLINE if name == "engine hanging" else 0)
+    for _ in range(TRIES):
+        course = broken(impatient, FAULTS[name], phase, stream)
+        arrived, again = course.arrived, course.again
+        assert impatient.upstream.text.startswith(arrived.text)
+        assert not leaked_lines(leak, arrived.text)
+        if name not in HARMLESS:
+            assert arrived.failed
+            assert stream or not arrived.text
+        assert again.text.startswith("def double(value):\n    return 2 * value")
+        assert not leaked_lines(leak, again.text)
+        if 0 <= course.answered < within and course.back < BACK_SECONDS:
+            break
+    # An answer from before the fault would say nothing of it.
+    assert 0 <= course.answered < within
+    assert course.back < BACK_SECONDS
 
 
 PARTS = {
@@ -153,3 +188,16 @@ def test_the_answer_and_readyz_tell_which_part_it_is(impatient: Served, leak: st
     if part != "engine":  # that one still lists its models
         assert ready.status_code == 503
         assert not ready.json()["parts"][part]["ready"]
+
+
+def test_readyz_tells_of_an_engine_that_is_gone(home: Home) -> None:
+    with Upstream() as upstream, serving(home, "--engine", "openai", "--base-url", upstream.url) as url:
+        upstream.stop()
+        ready = httpx.get(f"{url}/readyz", timeout=PATIENCE)
+        headers = {"Authorization": f"Bearer {home.keys[OWNER]}"}
+        began = time.monotonic()
+        refused = httpx.post(f"{url}/v1/completions", json={"prompt": "x"}, headers=headers, timeout=PATIENCE)
+        assert time.monotonic() - began < ANSWER_SECONDS
+    assert ready.status_code == 503
+    assert [part for part, state in ready.json()["parts"].items() if not state["ready"]] == ["engine"]
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_unavailable")

@@ -185,6 +185,10 @@ class Upstream:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Answer no more. To say so twice is no error."""
         self._server.should_exit = True
         self._thread.join(10)
         self._socket.close()

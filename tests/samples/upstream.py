@@ -42,6 +42,7 @@ STREAMS: dict[str, list[bytes]] = {
     "no-choices": [b'data: {"hello": 1}\n\n'],
     "odd-choice": [b'data: {"choices": [7]}\n\n'],
     "odd-text": [b'data: {"choices": [{"text": {}}]}\n\n'],
+    "half-a-character": [b'data: {"choices": [{"text": "\\ud83d"}]}\n\n'],
     "not-utf-8": [b'data: {"choices": [{"text": "\xff"}]}\n\n'],
     "endless-line": [b"data: " + b"x" * (1 << 21)],
     "no-stream": [b'{"choices": [{"text": "x", "finish_reason": "stop"}]}'],

@@ -45,6 +45,7 @@ def test_nobody_listening_is_unavailable() -> None:
         ("no-choices", "without choices"),
         ("odd-choice", "without choices"),
         ("odd-text", "text is no string"),
+        ("half-a-character", "text is no string"),
         ("not-utf-8", "not UTF-8"),
         ("endless-line", "line of more than"),
         ("error-in-stream", "failed while generating: worker died"),

@@ -218,6 +218,14 @@ class TestLoaded:
         prompt = EnginePrompt.plain("")
         assert runner.run(collect(engine.generate(prompt, Sampling(max_tokens=1))))[-1].prompt_tokens == 1
 
+    @pytest.mark.parametrize("kept", [0, 7, 200, -1])
+    def test_damaged_weights_are_refused(self, folder: Path, tmp_path: Path, kept: int) -> None:
+        for path in folder.iterdir():
+            content = path.read_bytes()
+            (tmp_path / path.name).write_bytes(content[:kept] if path.suffix == ".safetensors" else content)
+        with pytest.raises(SetupError, match="cannot load the model"):
+            asyncio.run(TransformersEngine(str(tmp_path), home=tmp_path).start())
+
     def test_a_folder_that_is_no_model_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
         with pytest.raises(SetupError, match="cannot load the model"):
