@@ -92,11 +92,11 @@ def test_what_the_model_recites_leaves_for_its_owner_alone(url: tuple[Home, str]
     assert len(recited) > CLONE_LINES
     assert sum(line in told for line in recited) > CLONE_LINES
     assert own["entry"]["disposition"] == "released"
-    assert other["entry"]["disposition"] in {"trimmed", "withheld"}
+    assert other["entry"]["disposition"] in {"steered", "trimmed", "withheld"}
     assert other["entry"]["decision"]["action"] == "block"
     assert {match["owner"] for match in other["entry"]["decision"]["matches"]} == {f"org:{REQUESTS.slug}"}
     kept = [line for line in other["text"].splitlines() if line.strip()]
-    assert len(kept) < CLONE_LINES
+    assert sum(line in told for line in kept) < CLONE_LINES
     # The leak is traced to the model that wrote it.
     assert other["entry"]["release"].startswith(f"{LABEL} sha256:")
 
