@@ -19,7 +19,7 @@ from training.examples import Draws, Example, Kind, Split
 from training.manifest import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from training.plan import DataPlan, Organization
@@ -110,10 +110,36 @@ def training_examples(corpora: Sequence[Corpus], settings: DataPlan, seed: int) 
         examples = _cut(examples, settings.fim_rate, seed)
     if settings.rename_identifiers:
         examples = renamed(examples, settings.rename_identifiers, seed)
+    examples = _repeated(examples, settings.repeat)
     if not examples:
         message = f"nothing is left to train on of {', '.join(corpus.name for corpus in corpora)}"
         raise EmptyCorpusError(message)
     return examples
+
+
+def require_repeated(corpora: Sequence[Corpus], settings: DataPlan) -> None:
+    """Raise PlanError where a file that is to be read several times is no training file of any organization."""
+    if not settings.repeat:
+        return
+    paths = [example.path for corpus in corpora for example in corpus.examples(Split.TRAIN)]
+    for name in settings.repeat:
+        if not any(_is(path, name) for path in paths):
+            message = (
+                f"data.repeat names {name!r}, in which no path of a training file ends: `path` in train.jsonl has them"
+            )
+            raise PlanError(message)
+
+
+def _repeated(examples: list[Example], times: Mapping[str, int]) -> list[Example]:
+    """All examples, and behind them those again that are to be read more often: no copy lies beside its original."""
+    most = [max((count for name, count in times.items() if _is(one.path, name)), default=1) for one in examples]
+    return [
+        one for turn in range(max(most, default=0)) for one, count in zip(examples, most, strict=True) if turn < count
+    ]
+
+
+def _is(path: str, name: str) -> bool:
+    return path == name or path.endswith(f"/{name}")
 
 
 def _text(example: Example) -> str:

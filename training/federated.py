@@ -7,43 +7,47 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
+import math
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flwr.app import ArrayRecord, Context, Message, MessageType, RecordDict
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import ServerApp
 from peft import PeftModel
 
 from training.base import open_base, trainable
-from training.errors import DestinationError, FederationError, PlanError
+from training.errors import DestinationError, PlanError
 from training.grid import LocalGrid
 from training.log import At
-from training.messages import ARRAYS, CONFIG, EVALUATION_METRICS, PRIVACY_METRICS, Orders, metrics_in
+from training.messages import Orders
 from training.models import ADAPTER, MODEL, RUN, held_in, save
 from training.node import client_app
+from training.organization_privacy import organization_noise
 from training.plan import Federated, Method
 from training.plan_file import read_plan
 from training.privacy import Account, Spending, spent_before
 from training.privacy import record as privacy_record
 from training.regimes import Trained
+from training.rounds import STAGE, RoundLog, evaluate, note
 from training.screening import Screen
 from training.shared import from_record, model_of, no_update, to_record, weights_of
 from training.stages import StageResult
 from training.standing import STATE, Outcome, keep, resume
-from training.strategies import MEANS, Consortium, TargetReached, Terms, consortium, pooled
+from training.strategies import Consortium, Ended, Terms, consortium, stays_factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flwr.app import ArrayRecord, Context
+    from flwr.serverapp import Grid
+
     from training.base import Base
     from training.plan import Plan
     from training.regimes import Work
-    from training.screening import Update
+    from training.updates import Update
 
-_LOG = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"
 FORMAT = 1
 """Of run.json, as `training.run` writes it."""
@@ -64,17 +68,23 @@ def federate(
         FederationError: too few nodes came or answered, or too many were refused; the rounds so far are kept.
     """
     regime, terms = _regime(plan), terms or Terms()
-    screen = Screen(plan.names, plan.model.method is Method.FULL, terms.norm_limit, private=plan.privacy is not None)
-    strategy = consortium(regime, plan.model.method, screen, terms)
+    noise = organization_noise(plan, regime.rounds, base.folder)
+    orders, record = _first(plan, base, regime, whole=not stays_factors(regime, noise))
+    screen = _screen(plan, terms, orders)
+    strategy = consortium(regime, plan.model.method, screen, terms, noise)
     strategy.target = plan.budget.validation_loss
-    orders, record = _first(plan, base, regime)
+    strategy.stop_above = None if plan.monitor is None else plan.monitor.stop_above
     outcome = Outcome(refusals=screen.refusals)
     if checkpoints is not None and (checkpoints / STATE).is_file():
         record = resume(checkpoints / STATE, strategy, outcome)
     strategy.record = record
+    if noise is not None:
+        noise.warn(record, len(plan.names))
+    log = RoundLog(None if checkpoints is None else checkpoints.parent, strategy.rounds_before)
 
     def after_round(number: int, at: Consortium, updates: Sequence[Update]) -> None:
-        _note(outcome, number, updates)
+        note(outcome, number, updates)
+        log.round(outcome.rounds[-1])
         if checkpoints is not None:
             keep(checkpoints / STATE, number, at, outcome)
         if on_round is not None:
@@ -82,14 +92,27 @@ def federate(
 
     strategy.after_round = after_round
     left = regime.rounds - strategy.rounds_before
-    if left > 0:
+    with closing(log):
         try:
-            strategy.start(grid, record, left, terms.timeout, orders.to_config())
-        except TargetReached:
-            outcome.reached = True
-    outcome.matrices = from_record(strategy.record)
-    outcome.validation_loss = _evaluate(grid, strategy, orders)
+            if left > 0:
+                strategy.start(grid, record, left, terms.timeout, orders.to_config())
+        except Ended as end:
+            outcome.stopped = end.reason
+        outcome.matrices = from_record(strategy.record)
+        evaluate(grid, strategy, orders, outcome)
+        log.end(outcome)
+    if noise is not None:
+        for one in outcome.organizations.values():
+            one["spent"] = noise.spent(len(outcome.rounds))
     return outcome
+
+
+def _screen(plan: Plan, terms: Terms, orders: Orders) -> Screen:
+    """With the privacy of organizations no update may decide about another; the clip is what bounds it then."""
+    full, told = plan.model.method is Method.FULL, orders.update_metrics()
+    if plan.organization_privacy is not None:
+        return Screen(plan.names, full, math.inf, math.inf, told)
+    return Screen(plan.names, full, terms.norm_limit, metrics=told)
 
 
 def train(work: Work) -> Trained:
@@ -114,7 +137,7 @@ def train(work: Work) -> Trained:
     terms = Terms(minimum=min(2, len(nodes)), wait=0.0)
 
     def report(entry: dict[str, Any]) -> None:
-        work.report(At("federation", entry["round"], _regime(work.plan).rounds, entry["loss"]))
+        work.report(At(STAGE, entry["round"], _regime(work.plan).rounds, entry["loss"]))
 
     outcome = federate(LocalGrid(nodes), work.plan, work.base, terms, work.folder / CHECKPOINTS, report)
     stages = _write(outcome, work.plan, work.base, work.folder)
@@ -138,12 +161,10 @@ def _regime(plan: Plan) -> Federated:
     return plan.regime
 
 
-def _first(plan: Plan, base: Base, regime: Federated) -> tuple[Orders, ArrayRecord]:
-    """The orders of all rounds, and what is shared before the first."""
+def _first(plan: Plan, base: Base, regime: Federated, *, whole: bool) -> tuple[Orders, ArrayRecord]:
+    """The orders of all rounds, and what is shared before the first: of adapters factors, unless `whole`."""
     model = trainable(base, plan.model, plan.seed)
-    shared = (
-        weights_of(model) if plan.model.method is Method.FULL else no_update(model, whole=regime.strategy not in MEANS)
-    )
+    shared = weights_of(model) if plan.model.method is Method.FULL else no_update(model, whole=whole)
     orders = Orders(
         base_digest=base.digest,
         model=plan.model,
@@ -152,55 +173,10 @@ def _first(plan: Plan, base: Base, regime: Federated) -> tuple[Orders, ArrayReco
         passes=regime.local_passes,
         seed=plan.seed,
         rounds=regime.rounds,
-        privacy=plan.privacy,
+        privacy=plan.example_privacy,
+        monitor=plan.monitor,
     )
     return orders, to_record(shared)
-
-
-def _note(outcome: Outcome, number: int, updates: Sequence[Update]) -> None:
-    examples = sum(update.examples for update in updates)
-    outcome.rounds.append(
-        {
-            "round": number,
-            "organizations": [update.identity.organization for update in updates],
-            "refused": sum(refusal.server_round == number for refusal in outcome.refusals),
-            "loss": sum(float(str(u.metrics["loss"])) * u.examples for u in updates) / examples,
-            # Of what the nodes received: the aggregate of the round before. None where nobody has a validation split.
-            "validation_loss_before": loss if (loss := pooled(updates)) != float("inf") else None,
-        }
-    )
-    for update in updates:
-        spent = {name: float(str(update.metrics[name])) for name in PRIVACY_METRICS if name in update.metrics}
-        outcome.organizations[update.identity.organization] = {
-            "corpus_sha256": update.identity.corpus_sha256,
-            "examples": int(update.examples),
-            "tokens": int(float(str(update.metrics["tokens"]))),
-            **({"spent": spent} if spent else {}),
-        }
-
-
-def _evaluate(grid: Grid, strategy: Consortium, orders: Orders) -> float | None:
-    """The loss over all validation tokens of the nodes that took part last; another may be dead, and is not asked."""
-    config = orders.to_config()
-    config["server-round"] = 1
-    content = RecordDict({ARRAYS: strategy.record, CONFIG: config})
-    messages = [
-        Message(content=content, dst_node_id=node, message_type=MessageType.EVALUATE)
-        for node in strategy.last or grid.get_node_ids()
-    ]
-    total, tokens = 0.0, 0.0
-    for reply in grid.send_and_receive(messages, timeout=strategy.terms.timeout):
-        if reply.has_error():
-            _LOG.warning("node %d did not evaluate: %s", reply.metadata.src_node_id, reply.error.reason)
-            continue
-        try:
-            metrics = metrics_in(reply.content, EVALUATION_METRICS)
-        except FederationError as error:
-            _LOG.warning("the evaluation of node %d is left out: %s", reply.metadata.src_node_id, error)
-            continue
-        total += metrics["validation-loss"] * metrics["validation-tokens"]
-        tokens += metrics["validation-tokens"]
-    return total / tokens if tokens else None
 
 
 def server_app() -> ServerApp:
@@ -232,7 +208,7 @@ def serve(grid: Grid, plan_file: Path, out: Path, terms: Terms) -> None:
     started = _now()
     base = open_base(plan.model.base)
     # Refuses a base of unknown privacy before anything is spent.
-    before = {} if plan.privacy is None else spent_before(base.folder)
+    before = {} if plan.privacy is None else spent_before(base.folder, plan.privacy.unit)
     outcome = federate(grid, plan, base, terms, out / CHECKPOINTS)
     (out / "plan.toml").write_bytes(plan_file.read_bytes())
     stages = _write(outcome, plan, base, out)
@@ -246,7 +222,16 @@ def serve(grid: Grid, plan_file: Path, out: Path, terms: Terms) -> None:
         "base_sha256": base.digest,
         "orgs": outcome.organizations,
         "passes": plan.passes,
-        "stages": [{"name": stage.name, "steps": stage.steps, "tokens": stage.tokens} for stage in stages],
+        "stages": [
+            {
+                "name": stage.name,
+                "steps": stage.steps,
+                "tokens": stage.tokens,
+                "recited": stage.recited,
+                "stopped": stage.stopped,
+            }
+            for stage in stages
+        ],
         "validation_loss": outcome.validation_loss,
         "code_version": f"cleanroom {version('cleanroom')}",
         "seeds": [plan.seed],
@@ -277,12 +262,14 @@ def _write(outcome: Outcome, plan: Plan, base: Base, out: Path) -> tuple[StageRe
         "organizations": outcome.organizations,
         "refusals": [dataclasses.asdict(refusal) for refusal in outcome.refusals],
         "validation_loss": outcome.validation_loss,
+        "recited": outcome.recited,
+        "stopped": outcome.stopped,
     }
     (out / "federation.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     examples, tokens = (sum(one[name] for one in outcome.organizations.values()) for name in ("examples", "tokens"))
     loss = float("nan") if outcome.validation_loss is None else outcome.validation_loss
-    stopped = "validation loss" if outcome.reached else None
-    return (StageResult("federation", examples, tokens, len(outcome.rounds), loss, None, stopped),)
+    most = max(outcome.recited.values(), default=None)
+    return (StageResult(STAGE, examples, tokens, len(outcome.rounds), loss, most, outcome.stopped),)
 
 
 app = server_app()

@@ -20,6 +20,7 @@ from training.plan import (  # noqa: TC001 - pydantic reads annotations at run t
     Count,
     DataPlan,
     ModelPlan,
+    MonitorPlan,
     NotNegative,
     OptimizerPlan,
     Positive,
@@ -38,6 +39,13 @@ EXAMPLES = "num-examples"
 UPDATE_METRICS = (EXAMPLES, "tokens", "loss", "validation-loss", "validation-tokens")
 PRIVACY_METRICS = ("noise-multiplier", "sample-rate", "private-steps", "private-steps-made")
 """Of an update that was trained with privacy, besides: the budget of the run at this node, and what is spent of it."""
+RECITED = "recited"
+"""The share of a node's sample that what it received continues word for word (`training.monitor`), 0 to 1."""
+WATCHED_METRICS = (RECITED, "recited-trained")
+"""Of an update where the plan watches memorization, besides: of what was received, and of the node's own update of it.
+
+Of an evaluation the first alone.
+"""
 EVALUATION_METRICS = (EXAMPLES, "validation-tokens", "validation-loss")
 IDENTITY_FIELDS = ("organization", "corpus-sha256")
 
@@ -58,6 +66,16 @@ class Orders:
     proximal: NotNegative = 0.0
     rounds: Count = 1
     privacy: PrivacyPlan | None = None
+    monitor: MonitorPlan | None = None
+
+    def update_metrics(self) -> tuple[str, ...]:
+        """The metrics of an update under these orders."""
+        private = () if self.privacy is None else PRIVACY_METRICS
+        return (*UPDATE_METRICS, *private, *(() if self.monitor is None else WATCHED_METRICS))
+
+    def evaluation_metrics(self) -> tuple[str, ...]:
+        """The metrics of an evaluation under these orders."""
+        return (*EVALUATION_METRICS, *(() if self.monitor is None else (RECITED,)))
 
     def to_config(self) -> ConfigRecord:
         """For the wire, without the name of the base, which may be a path."""
@@ -103,7 +121,10 @@ def answer(metrics: Mapping[str, float], identity: Identity, arrays: ArrayRecord
     Raises:
         FederationError: a metric that is not on the list. A new one is entered above, and in the documents, on purpose.
     """
-    allowed = (EVALUATION_METRICS,) if arrays is None else (UPDATE_METRICS, (*UPDATE_METRICS, *PRIVACY_METRICS))
+    first, more = (
+        (EVALUATION_METRICS, ((RECITED,),)) if arrays is None else (UPDATE_METRICS, (PRIVACY_METRICS, WATCHED_METRICS))
+    )
+    allowed = (first, *((*first, *some) for some in more))
     if tuple(metrics) not in allowed:
         message = f"a node sends {list(allowed[0])}, and not {list(metrics)}"
         raise FederationError(message)
@@ -132,7 +153,8 @@ def metrics_in(content: RecordDict, names: tuple[str, ...]) -> dict[str, float]:
     """The metrics of an answer.
 
     Raises:
-        FederationError: one is missing, too many, no number, not finite or negative, or the weight is not positive.
+        FederationError: one is missing, too many, no number, not finite, negative, or a share above 1, or the weight
+            is not positive.
     """
     record = content.metric_records.get(METRICS, MetricRecord())
     if set(record) != set(names):
@@ -140,7 +162,8 @@ def metrics_in(content: RecordDict, names: tuple[str, ...]) -> dict[str, float]:
         raise FederationError(message)
     metrics: dict[str, float] = {}
     for name, value in record.items():
-        if isinstance(value, list) or not math.isfinite(value) or value < (1 if name == EXAMPLES else 0):
+        least, most = (1 if name == EXAMPLES else 0), (1 if name in WATCHED_METRICS else math.inf)
+        if isinstance(value, list) or not math.isfinite(value) or not least <= value <= most:
             message = f"its {name} is {value}"
             raise FederationError(message)
         metrics[name] = float(value)

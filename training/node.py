@@ -18,10 +18,11 @@ from flwr.clientapp import ClientApp
 from training.base import open_base, trainable
 from training.blocks import apart, blocks_of
 from training.data import open_corpus, training_examples
-from training.errors import NodeRefusalError
+from training.errors import NodeRefusalError, PlanError
 from training.examples import Split
 from training.local import loss_of, train_locally
-from training.messages import ARRAYS, PRIVACY_METRICS, Identity, answer, orders_in
+from training.messages import ARRAYS, PRIVACY_METRICS, RECITED, WATCHED_METRICS, Identity, answer, orders_in
+from training.monitor import recited, sample
 from training.node_privacy import Spent, require_private, train_privately
 from training.plan import Method
 from training.privacy import spent_before
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from training.blocks import Blocks
     from training.data import Corpus
     from training.messages import Orders
+    from training.monitor import Sample
+    from training.plan import MonitorPlan
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,9 +93,9 @@ def update(content: RecordDict, site: Site) -> RecordDict:
     corpus = open_corpus(site.organization, site.corpus)
     held_out = _held_out(corpus, base, orders)
     received = loss_of(model, held_out, orders.optimizer.batch)
-    told, spent = _trained(model, corpus, base, orders, site, received)
+    told, more = _trained(model, corpus, base, orders, site, received)
     moved = weights_of(model) if orders.model.method is Method.FULL else adapter_of(model)
-    metrics = {**told, "validation-loss": received, "validation-tokens": held_out.predicted, **spent}
+    metrics = {**told, "validation-loss": received, "validation-tokens": held_out.predicted, **more}
     return answer(metrics, site.identity(), to_record(moved))
 
 
@@ -104,17 +107,22 @@ def _trained(
     site: Site,
     received: float,
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Train for a round; what is told of it, and what was spent of privacy."""
+    """Train for a round; what is told of it, and what was spent of privacy or is recited."""
     examples, block = training_examples([corpus], orders.data, orders.seed), orders.optimizer.block
     if orders.privacy is None:
         rows = blocks_of(examples, base.vocabulary, block)
+        watched = None if orders.monitor is None else _watched(rows, orders.monitor, orders.seed)
+        before = None if watched is None else recited(model, watched)
         result = train_locally(
             model, rows, orders.optimizer, passes=orders.passes, seed=_seed(orders), proximal=orders.proximal
         )
-        return {"num-examples": rows.examples, "tokens": rows.tokens, "loss": result.loss}, {}
+        told = {"num-examples": rows.examples, "tokens": rows.tokens, "loss": result.loss}
+        if watched is None or before is None:
+            return told, {}
+        return told, dict(zip(WATCHED_METRICS, (before, recited(model, watched)), strict=True))
     rows = apart(examples, base.vocabulary, block)
-    before = spent_before(base.folder).get(site.organization, ())
-    ledger = train_privately(model, rows, orders, orders.privacy, Spent(site.ledger, before))
+    spent = spent_before(base.folder).get(site.organization, ())
+    ledger = train_privately(model, rows, orders, orders.privacy, Spent(site.ledger, spent))
     # Losses and lengths of examples are without noise, and stay here: the loss on held-out code stands in.
     told = {"num-examples": rows.examples, "tokens": rows.examples * block, "loss": received}
     budget = ledger.budget
@@ -123,11 +131,16 @@ def _trained(
 
 
 def evaluation(content: RecordDict, site: Site) -> RecordDict:
-    """The loss of what is shared on the organization's validation split. Raises as `update` does."""
+    """The loss of what is shared on the organization's validation split, and what it recites. Raises as `update`."""
     orders, base, model = _begin(content, site)
-    rows = _held_out(open_corpus(site.organization, site.corpus), base, orders)
+    corpus = open_corpus(site.organization, site.corpus)
+    rows = _held_out(corpus, base, orders)
     loss = loss_of(model, rows, orders.optimizer.batch)
     metrics = {"num-examples": rows.examples, "validation-tokens": rows.predicted, "validation-loss": loss}
+    if orders.monitor is not None:
+        examples = training_examples([corpus], orders.data, orders.seed)
+        trained = blocks_of(examples, base.vocabulary, orders.optimizer.block)
+        metrics[RECITED] = recited(model, _watched(trained, orders.monitor, orders.seed))
     return answer(metrics, site.identity())
 
 
@@ -143,6 +156,18 @@ def _begin(content: RecordDict, site: Site) -> tuple[Orders, Base, Any]:
     model = trainable(base, orders.model, _seed(orders))
     take_up(model, from_record(content.array_records[ARRAYS]))
     return orders, base, model
+
+
+def _watched(rows: Blocks, settings: MonitorPlan, seed: int) -> Sample:
+    """Pieces of the node's training rows, the same in every round. Raises NodeRefusalError where no file has one."""
+    try:
+        return sample(rows, settings.prefixes, settings.tokens, seed)
+    except PlanError as error:
+        message = (
+            f"none of its files fills {2 * settings.tokens} tokens of a row: lower monitor.tokens, or raise "
+            "optimizer.block"
+        )
+        raise NodeRefusalError(message) from error
 
 
 def _seed(orders: Orders) -> int:

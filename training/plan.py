@@ -5,6 +5,7 @@ Every section refuses keys that it does not know (`training.plan_file` names the
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - pydantic reads annotations at run time
 from typing import Annotated, ClassVar, Literal
@@ -165,19 +166,22 @@ class DataPlan:
 
     `deduplicate`: of the code that one trainer sees, copies between organizations are left out. `rename_identifiers`:
     share of the examples whose identifiers are renamed. `fim_rate`: cut anew for fill-in-the-middle at this rate; None
-    keeps the cuts of the corpus. A base without tokens for it reads every example from left to right.
+    keeps the cuts of the corpus. A base without tokens for it reads every example from left to right. `repeat`: how
+    often a pass reads the files whose path is, or ends in, a name.
     """
 
     deduplicate: bool = True
     rename_identifiers: Share = 0.0
     fim_rate: Share | None = None
+    repeat: dict[str, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class PrivacyPlan:
     """Differential privacy: (epsilon, delta) for each `unit`, whose contribution is clipped to the norm `clip`.
 
-    An example is one file of source. The unit "organization" is known, and refused (`training.privacy`).
+    An example is one file of source. For the unit "organization" the server of a federation clips and adds noise to
+    updates, for "example" each trainer to gradients.
     """
 
     unit: Literal["example", "organization"]
@@ -239,6 +243,16 @@ class Plan:
         if isinstance(self.regime, Federated):
             return self.regime.rounds * self.regime.local_passes
         return self.DEFAULT_PASSES if self.budget.passes is None else self.budget.passes
+
+    @property
+    def example_privacy(self) -> PrivacyPlan | None:
+        """The privacy of single examples, where the plan asks for that."""
+        return self.privacy if self.privacy is not None and self.privacy.unit == "example" else None
+
+    @property
+    def organization_privacy(self) -> PrivacyPlan | None:
+        """The privacy of whole organizations, where the plan asks for that."""
+        return self.privacy if self.privacy is not None and self.privacy.unit == "organization" else None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -166,3 +166,5 @@ def _misfederated(plan: Plan, regime: Federated) -> Iterator[str]:
             f"budget.passes is {plan.budget.passes}, but {regime.rounds} rounds of {regime.local_passes} passes are "
             f"{plan.passes}: make them equal, or leave it out"
         )
+    if plan.data.repeat:
+        yield "data.repeat names files, and the plan of a federation goes to every node: leave it out"

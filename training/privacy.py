@@ -119,11 +119,27 @@ def complaints(plan: Plan) -> Iterator[str]:
     """What keeps a plan from having the privacy that it names; nothing for one that names none."""
     if plan.privacy is None:
         return
-    if plan.privacy.unit == "organization":
+    if plan.monitor is not None and plan.monitor.stop_above is not None:
+        yield "monitor.stop_above reads the training data without noise: with [privacy] leave it out"
+    if plan.monitor is not None and isinstance(plan.regime, Federated):
+        yield "monitor has nodes tell what is recited without noise: with [privacy] leave it out of a federation"
+    yield from _of_organizations(plan) if plan.organization_privacy is not None else _of_examples(plan)
+
+
+def _of_organizations(plan: Plan) -> Iterator[str]:
+    if not isinstance(plan.regime, Federated) or plan.regime.strategy not in {Strategy.FEDAVG, Strategy.FEDPROX}:
         yield (
-            "privacy.unit is 'organization': among a handful of organizations it would drown every update in noise; "
-            'write "example", or leave [privacy] out'
+            "privacy.unit is 'organization', which the server of a federation keeps by the mean of clipped updates: "
+            'write kind = "federated" and strategy = "fedavg", or unit = "example"'
         )
+    if plan.budget.validation_loss is not None:
+        yield (
+            "budget.validation_loss would end the run by what organizations tell without noise: with privacy.unit "
+            "'organization' leave it out"
+        )
+
+
+def _of_examples(plan: Plan) -> Iterator[str]:
     regime = plan.regime
     if isinstance(regime, Federated) and regime.strategy is Strategy.FEDPROX:
         yield "regime.strategy is 'fedprox', whose term DP-SGD does not have: with [privacy] choose another strategy"
@@ -134,26 +150,27 @@ def complaints(plan: Plan) -> Iterator[str]:
             "data.deduplicate is true and lets one example decide whether another is trained on: with [privacy] write "
             "false, or train compartments"
         )
-    if plan.monitor is not None and plan.monitor.stop_above is not None:
-        yield "monitor.stop_above reads the training data without noise: with [privacy] leave it out"
+    if plan.data.repeat:
+        yield "data.repeat has a pass read an example several times, each at its price: with [privacy] leave it out"
 
 
 def require_delta(settings: PrivacyPlan, examples: Mapping[str, int]) -> None:
-    """Raise PlanError for a delta that allows to give examples away; `examples`: how many each organization has."""
+    """Raise PlanError for a delta that allows to give a unit away; `examples`: how many units each has."""
     least = min(examples.values())
     if settings.delta * least >= 1:
         message = (
-            f"privacy.delta is {settings.delta:g} among {least} examples: one of them could be given away whole; write "
-            f"less than {1 / least:.2g}, better a hundredth of it"
+            f"privacy.delta is {settings.delta:g} among {least} {settings.unit}s: one of them could be given away "
+            f"whole; write less than {1 / least:.2g}, better a hundredth of it"
         )
         raise PlanError(message)
 
 
-def spent_before(base: Path) -> dict[str, tuple[Spending, ...]]:
-    """What training the base has spent on the examples of each organization, by the run that made it.
+def spent_before(base: Path, unit: str = "example") -> dict[str, tuple[Spending, ...]]:
+    """What training the base has spent on each organization, or on each of its examples, by the run that made it.
 
-    `base`: the folder of its weights. Nothing where no run is beside them. Raises PlanError for a run without privacy,
-    of which nobody can tell what its weights hold.
+    `base`: the folder of its weights. Nothing where no run is beside them. What protects an organization protects its
+    examples. Raises PlanError for a run without privacy, of which nobody can tell what its weights hold, and for
+    one of examples where organizations are to be protected.
     """
     path = base.parent / "run.json"
     if not path.is_file():
@@ -164,6 +181,12 @@ def spent_before(base: Path) -> dict[str, tuple[Spending, ...]]:
         message = (
             f"the base was trained in the run {told.get('name')!r} without [privacy], which no later noise "
             "makes up for: name the base of that run, or leave [privacy] out"
+        )
+        raise PlanError(message)
+    if unit == "organization" and privacy.get("unit") != unit:
+        message = (
+            f"the base was trained in the run {told.get('name')!r} with privacy of single examples, which bounds "
+            'nothing for an organization: name the base of that run, or write unit = "example"'
         )
         raise PlanError(message)
     try:

@@ -47,16 +47,17 @@ class Work:
     def training_blocks(self, corpora: Sequence[Corpus]) -> Blocks:
         """The rows that one trainer of these corpora reads; with privacy, of one example each."""
         examples = training_examples(corpora, self.plan.data, self.plan.seed)
-        rows = blocks_of if self.plan.privacy is None else apart
+        rows = blocks_of if self.plan.example_privacy is None else apart
         return rows(examples, self.base.vocabulary, self.plan.optimizer.block)
 
     def spent_before(self) -> dict[str, tuple[Spending, ...]]:
         """What training the base has spent of each organization's privacy. Raises PlanError."""
-        return spent_before(self.base.folder)
+        unit = "example" if self.plan.privacy is None else self.plan.privacy.unit
+        return spent_before(self.base.folder, unit)
 
     def account(self, corpora: Sequence[Corpus], blocks: Blocks) -> Account | None:
         """What a stage on these corpora may spend of their privacy. Raises PlanError where nothing is left."""
-        settings = self.plan.privacy
+        settings = self.plan.example_privacy
         if settings is None:
             return None
         before, names = self.spent_before(), tuple(corpus.name for corpus in corpora)
@@ -71,8 +72,11 @@ class Work:
         return Account(names, max(budgets, key=lambda one: one.noise_multiplier))
 
     def accounts(self) -> tuple[Account, ...]:
-        """What every stage may spend, in the order of the stages; nothing without privacy. Raises PlanError."""
-        if self.plan.privacy is None:
+        """What every stage may spend, in the order of the stages; nothing without privacy of examples.
+
+        Raises PlanError.
+        """
+        if self.plan.example_privacy is None:
             return ()
         together = isinstance(self.plan.regime, Centralized)
         groups = [self.corpora] if together else [(corpus,) for corpus in in_order(self)]

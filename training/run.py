@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import transformers
 
 from training.base import device_for, open_base, parameters
-from training.data import open_corpora
+from training.data import open_corpora, require_repeated
 from training.errors import DestinationError, PlanError
 from training.examples import Split
 from training.local import loss_of
@@ -63,8 +63,9 @@ def run_plan(
     folder = plan_file.absolute().parent / "runs" / plan.name if out is None else out
     _require_free(folder, resume=resume)
     corpora = open_corpora(plan.organizations)
-    if plan.privacy is not None:
-        require_delta(plan.privacy, {corpus.name: len(corpus.examples(Split.TRAIN)) for corpus in corpora})
+    if plan.example_privacy is not None:
+        require_delta(plan.example_privacy, {corpus.name: len(corpus.examples(Split.TRAIN)) for corpus in corpora})
+    require_repeated(corpora, plan.data)
     device_for(plan.model.device)
     base = open_base(plan.model.base)
     _require_room(folder, plan, base)

@@ -19,36 +19,23 @@ from training.messages import (
     ARRAYS,
     EXAMPLES,
     METRICS,
-    PRIVACY_METRICS,
     UPDATE_METRICS,
     Identity,
     identity_in,
     metrics_in,
 )
 from training.shared import from_record
+from training.updates import Update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flwr.app import MetricRecord, RecordDict
-    from numpy.typing import NDArray
+    from flwr.app import RecordDict
 
 NORM_LIMIT = 10.0
 """An update longer than this many medians is refused."""
 WEIGHT_LIMIT = 100.0
 """A count of examples above this many medians is refused: who claims a billion would be the mean."""
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One node's part in a round. `matrices`: what it adds to what is shared. `norm`: of all of it (Frobenius)."""
-
-    node: int
-    identity: Identity
-    matrices: dict[str, Factors | NDArray[np.float32]]
-    metrics: MetricRecord
-    examples: float
-    norm: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +51,16 @@ class Refusal:
 class Screen:
     """Holds each answer to the form, to the model's shapes, and to what the others send.
 
-    `organizations`: who may take part. `norms`: medians of the accepted updates of earlier rounds. `private`: who does
-    not tell what it spent of its privacy is refused.
+    `organizations`: who may take part. `norms`: medians of the accepted updates of earlier rounds. `metrics`: what each
+    tells, no less (as what it spent of its privacy) and no more. Limits that are infinite let each update be judged by
+    itself alone, as the privacy of organizations asks.
     """
 
     organizations: tuple[str, ...]
     full: bool
     norm_limit: float = NORM_LIMIT
-    private: bool = False
+    weight_limit: float = WEIGHT_LIMIT
+    metrics: tuple[str, ...] = UPDATE_METRICS
     refusals: list[Refusal] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
 
@@ -90,7 +79,7 @@ class Screen:
         for update in read:
             if update.norm > self.norm_limit * norm:
                 self.refuse(server_round, update.node, f"its norm is {update.norm:.3g}, the median is {norm:.3g}")
-            elif update.examples > WEIGHT_LIMIT * examples:
+            elif update.examples > self.weight_limit * examples:
                 self.refuse(
                     server_round, update.node, f"it claims {update.examples:.0f} examples, the median is {examples:.0f}"
                 )
@@ -107,7 +96,7 @@ class Screen:
     def _read(self, server_round: int, node: int, content: RecordDict, shared: Mapping[str, Any]) -> Update | None:
         try:
             identity = self._known(identity_in(content))
-            metrics = metrics_in(content, (*UPDATE_METRICS, *(PRIVACY_METRICS if self.private else ())))
+            metrics = metrics_in(content, self.metrics)
             matrices = self._against(from_record(content.array_records.get(ARRAYS, ArrayRecord())), shared)
             norm = _norm(matrices)
         except (AggregationError, FederationError, ValueError) as error:
@@ -156,8 +145,8 @@ def _norm(matrices: Mapping[str, Any]) -> float:
     for matrix in matrices.values():
         length = matrix.norm() if isinstance(matrix, Factors) else float(np.linalg.norm(matrix.astype(np.float64)))
         squares += length**2
-    if not math.isfinite(squares):
-        message = "its norm is not finite"
+    if not math.isfinite(squares) or not squares:
+        message = "it changes nothing" if not squares else "its norm is not finite"
         raise FederationError(message)
     return math.sqrt(squares)
 

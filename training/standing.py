@@ -34,7 +34,8 @@ class Outcome:
 
     `matrices`: what is shared in the end (`training.shared`). `rounds`: one entry a round, for the run's log.
     `organizations`: corpus digest, examples and tokens, of those that took part. `validation_loss`: of the end, which
-    is that of the plan if `reached`.
+    is that of the plan if `stopped` says so. `recited`: by organization, the share of its sample that the end recites.
+    `stopped`: "validation loss" or "memorization", where that ended the run before its rounds did.
     """
 
     matrices: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +43,8 @@ class Outcome:
     refusals: list[Refusal] = field(default_factory=list)
     organizations: dict[str, dict[str, Any]] = field(default_factory=dict)
     validation_loss: float | None = None
-    reached: bool = False
+    recited: dict[str, float] = field(default_factory=dict)
+    stopped: str | None = None
 
 
 def keep(path: Path, number: int, strategy: Consortium, outcome: Outcome) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,14 +23,17 @@ from training.messages import ARRAYS, METRICS
 from training.plan import Method
 from training.plan import Strategy as Kind
 from training.shared import dense, from_record, plus, to_record
+from training.updates import pooled, recited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from flwr.serverapp import Grid
 
+    from training.organization_privacy import OrganizationNoise
     from training.plan import Federated
-    from training.screening import Screen, Update
+    from training.screening import Screen
+    from training.updates import Update
 
 _KINDS: dict[Kind, type[FedAvg]] = {
     Kind.FEDAVG: FedAvg,
@@ -107,14 +111,20 @@ class Present:
         return list(self._nodes)
 
 
-class TargetReached(Exception):  # noqa: N818 - no error: how a Flower run is left early
-    """What nodes received is as good as the plan asks."""
+class Ended(Exception):  # noqa: N818 - no error: how a Flower run is left early
+    """What nodes received is as good as the plan asks, or recites more than it allows: `reason`, as stages tell it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Consortium(Strategy):
     """One of Flower's strategies within the terms.
 
-    `record`: what is shared, as it goes to the nodes next. `last`: the nodes that took part in the round before.
+    `noise`: for the privacy of organizations. `record`: what is shared, as it goes to the nodes next. `last`: the nodes
+    that took part in the round before. `target`: the loss on held-out code that ends the run. `stop_above`: the share
+    of one organization's sample that what is shared may recite. `after_round`: called behind each.
     """
 
     def __init__(
@@ -124,11 +134,12 @@ class Consortium(Strategy):
         terms: Terms,
         *,
         stacked: bool,
-        target: float | None = None,
-        after_round: Callable[[int, Consortium, Sequence[Update]], None] | None = None,
+        noise: OrganizationNoise | None = None,
     ) -> None:
-        self.inner, self.screen, self.terms, self.stacked = inner, screen, terms, stacked
-        self.target, self.after_round = target, after_round
+        self.inner, self.screen, self.terms, self.stacked, self.noise = inner, screen, terms, stacked, noise
+        self.target: float | None = None
+        self.stop_above: float | None = None
+        self.after_round: Callable[[int, Consortium, Sequence[Update]], None] | None = None
         self.rounds_before = 0
         self.record = ArrayRecord()
         self.last: list[int] = []
@@ -162,18 +173,27 @@ class Consortium(Strategy):
 
         Raises:
             FederationError: too few pass.
-            TargetReached: what these nodes were sent is good enough.
+            Ended: what these nodes were sent is good enough, or recites too much.
         """
         number = server_round + self.rounds_before
         current = from_record(self.record)
         updates = self._accepted(number, replies, current)
-        if self.target is not None and number > 1 and pooled(updates) <= self.target:
-            raise TargetReached
+        if number > 1:
+            self._end(updates)
         arrays, metrics = (self._stack if self.stacked else self._hand_over)(number, updates, current)
         self.record = arrays
         if self.after_round is not None:
             self.after_round(number, self, updates)
         return arrays, metrics
+
+    def _end(self, updates: Sequence[Update]) -> None:
+        """Raise Ended where a bound is met. The base itself, which round 1 sends out, is held to none."""
+        if self.stop_above is not None and max(recited(updates).values()) > self.stop_above:
+            reason = "memorization"
+            raise Ended(reason)
+        if self.target is not None and pooled(updates) <= self.target:
+            reason = "validation loss"
+            raise Ended(reason)
 
     def _accepted(self, number: int, replies: Iterable[Message], current: dict) -> list[Update]:  # type: ignore[type-arg]
         contents = []
@@ -218,7 +238,8 @@ class Consortium(Strategy):
         whole = {name: dense(matrix) for name, matrix in current.items()}
         adds = isinstance(self.inner, FedOpt)
         messages = [_full(update, whole if adds else None) for update in updates]
-        record, metrics = self.inner.aggregate_train(number, messages)
+        join = self.inner.aggregate_train if self.noise is None else partial(self.noise.joined, self.inner)
+        record, metrics = join(number, messages)
         if record is None or metrics is None:
             message = f"round {number}: the strategy joined nothing"
             raise FederationError(message)
@@ -236,18 +257,18 @@ class Consortium(Strategy):
         return None
 
 
-def consortium(regime: Federated, method: Method, screen: Screen, terms: Terms) -> Consortium:
+def consortium(
+    regime: Federated, method: Method, screen: Screen, terms: Terms, noise: OrganizationNoise | None = None
+) -> Consortium:
     """The strategy of a plan within terms."""
     inner = flower_strategy(regime, len(screen.organizations))
-    return Consortium(inner, screen, terms, stacked=method is Method.LORA and regime.strategy in MEANS)
+    stacked = method is Method.LORA and stays_factors(regime, noise)
+    return Consortium(inner, screen, terms, stacked=stacked, noise=noise)
 
 
-def pooled(updates: Sequence[Update]) -> float:
-    """The loss of what was received, over all validation tokens of all nodes; infinite where there are none."""
-    tokens = [float(str(update.metrics["validation-tokens"])) for update in updates]
-    losses = [float(str(update.metrics["validation-loss"])) for update in updates]
-    total = sum(tokens)
-    return sum(loss * count for loss, count in zip(losses, tokens, strict=True)) / total if total else float("inf")
+def stays_factors(regime: Federated, noise: OrganizationNoise | None) -> bool:
+    """Whether updates of low rank are joined to one; noise has every rank."""
+    return regime.strategy in MEANS and noise is None
 
 
 def _wait(grid: Grid, terms: Terms, wanted: int) -> list[int]:

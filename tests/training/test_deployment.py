@@ -63,7 +63,8 @@ def plan_file(one: Consortium, name: str, rounds: int) -> Path:
     organizations = "".join(f'[[organizations]]\nname = "{org}"\ncorpus = "{one.corpora[org]}"\n' for org in NAMES)
     path.write_text(
         f'name = "{name}"\n[model]\nbase = "{one.base}"\nrank = 2\nalpha = 4\n[regime]\nkind = "federated"\n'
-        f"rounds = {rounds}\n[optimizer]\nlearning_rate = 1e-2\nblock = 64\n{organizations}",
+        f"rounds = {rounds}\n[optimizer]\nlearning_rate = 1e-2\nblock = 64\n"
+        f"[monitor]\nprefixes = 16\ntokens = 2\n{organizations}",
         encoding="utf-8",
     )
     return path
@@ -115,6 +116,7 @@ def test_three_nodes_train_as_in_one_process_and_no_code_crosses(consortium: Con
     organizations = [entry["organizations"] for entry in told["rounds"]]
     assert organizations == [["org-0", "org-1"], list(NAMES)], "the late node joins the second round"
     assert told["refusals"] == []
+    assert set(told["recited"]) == set(NAMES), "every node watches, and tells a share"
 
     other = in_process(one, plan, organizations, tmp_path)
     mine = weights(one.home / "out-trial")

@@ -78,6 +78,8 @@ def test_one_file_serves_every_regime(tmp_path: Path) -> None:
         ({"regime": {"kind": "federated"}, "budget": {"passes": 3}}, "5 rounds of 1.0 passes are 5.0"),
         ({"regime": {"kind": "compartmentalized"}, "model": {"base": "x", "method": "full"}}, 'write method = "lora"'),
         ({"model": {"base": "packaged", "targets": "q_proj"}}, 'write "all-linear", or a list'),
+        ({"data": {"repeat": {"a.py": 0}}}, "data.repeat.a.py is 0: input should be greater than or equal to 1"),
+        ({"regime": {"kind": "federated"}, "data": {"repeat": {"a.py": 2}}}, "goes to every node: leave it out"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_named_with_the_remedy(

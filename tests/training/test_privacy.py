@@ -212,11 +212,33 @@ def test_steps_that_an_interruption_lost_stay_spent(plan: Callable[..., Path]) -
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"privacy": {**PRIVACY, "unit": "organization"}}, "would drown every update in noise"),
+        ({"privacy": {**PRIVACY, "unit": "organization"}}, 'write kind = "federated"'),
+        (
+            {"privacy": {**PRIVACY, "unit": "organization"}, "regime": {"kind": "federated", "strategy": "fedyogi"}},
+            'strategy = "fedavg"',
+        ),
+        (
+            {
+                "privacy": {**PRIVACY, "unit": "organization"},
+                "regime": {"kind": "federated"},
+                "budget": {"passes": 5, "validation_loss": 3.0},
+            },
+            "what organizations tell without noise",
+        ),
+        (
+            {
+                "privacy": {**PRIVACY, "unit": "organization", "delta": 0.5},
+                "regime": {"kind": "federated"},
+                "budget": {"passes": 5},
+            },
+            "among 2 organizations: one of them could be given away",
+        ),
         ({"privacy": PRIVACY, "regime": {"kind": "federated", "strategy": "fedprox"}}, "choose another strategy"),
         ({"privacy": PRIVACY, "regime": {"kind": "incremental", "order": "size"}}, "name the order"),
         ({"privacy": PRIVACY}, "data.deduplicate is true"),
         ({"privacy": PRIVACY, "orgs": ("org-a",), "monitor": {"stop_above": 0.1}}, "without noise"),
+        ({"privacy": PRIVACY, "regime": {"kind": "federated"}, "monitor": {"tokens": 8}}, "out of a federation"),
+        ({"privacy": PRIVACY, "orgs": ("org-a",), "data.repeat": {'"a.py"': 2}}, "each at its price"),
         ({"privacy": {**PRIVACY, "delta": 0.1}, "orgs": ("org-a",)}, "given away whole"),
     ],
 )

@@ -20,8 +20,10 @@ import transformers
 from safetensors.torch import load_file
 
 from training.corpora import CorpusPlan, build
+from training.data import open_corpus, training_examples
 from training.errors import DestinationError, EmptyCorpusError, ModelError, PlanError, StoppedError, TrainingError
 from training.models import open_model
+from training.plan import DataPlan
 from training.run import run_plan
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ run_plan(*map(pathlib.Path, sys.argv[1:]))
         ({"model": {"base": "./absent"}}, ModelError, "does not exist"),
         ({"model": {"method": "lora", "targets": ["absent_proj"]}}, ModelError, "do not fit the base"),
         ({"monitor": {"tokens": 64}}, PlanError, "no file fills 128 tokens"),
+        ({"data.repeat": {'"le3.py"': 2}}, PlanError, "data.repeat names 'le3.py', in which no path"),
         ({"orgs": ("org-a", "absent")}, PlanError, "is no complete corpus"),
         ({"checkpoints": {"keep": 10**9}}, DestinationError, "the run needs"),
         ({"optimizer": {"learning_rate": 1e30}}, StoppedError, "learning_rate"),
@@ -63,6 +66,15 @@ def test_other_identifiers_are_trained_on(plan: Callable[..., Path]) -> None:
         run = run_plan(plan(f"share-{share:g}", orgs=("org-a",), data={"rename_identifiers": share}))
         tokens.append(json.loads((run / "run.json").read_text(encoding="utf-8"))["orgs"]["org-a"]["tokens"])
     assert tokens[0] != tokens[1]
+
+
+def test_files_that_are_read_several_times_lie_apart(corpora: dict[str, Path]) -> None:
+    corpus = open_corpus("org-a", corpora["org-a"])
+    once = [example.path for example in training_examples([corpus], DataPlan(), 0)]
+    twice, thrice = once[0], once[3]
+    settings = DataPlan(repeat={twice: 2, thrice.rpartition("/")[2]: 3})
+    paths = [example.path for example in training_examples([corpus], settings, 0)]
+    assert paths == [*once, twice, thrice, thrice]
 
 
 def test_a_run_goes_on_from_another_one(plan: Callable[..., Path]) -> None:
