@@ -4,9 +4,7 @@ import importlib.util
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,12 +14,11 @@ from guard.errors import OwnerError
 from guard.ledger import Ledger, LedgerRecord
 from guard.licenses import LicensePolicy
 from guard.types import Action, Decision
-from service import account_schema
 from service.accounts import Accounts, Caller, Quota, Scope
 from service.errors import AccountError, AccountsUnavailableError, AuthenticationError, SetupError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Engine, Table
+    from pathlib import Path
 
 COMPLETE = frozenset({Scope.COMPLETE})
 
@@ -257,57 +254,3 @@ def test_quota_out_of_bounds_is_named(accounts: Accounts, quota: Quota) -> None:
 def test_unknown_key_has_no_quota(accounts: Accounts) -> None:
     with pytest.raises(AccountError, match="there is no key 'none'"):
         accounts.set_quota("none", Quota(1))
-
-
-@pytest.fixture
-def earlier(database: str, accounts: Accounts) -> tuple[Path, str]:
-    """A database as the version before quotas left it, and the secret of a key."""
-    _, secret = accounts.create_key("acme", COMPLETE, "laptop")
-    accounts.close()
-    path = Path(database.removeprefix("sqlite:///"))
-    with closing(sqlite3.connect(path)) as connection:
-        for column in ("requests_per_minute", "tokens_per_day"):
-            connection.execute(f"ALTER TABLE api_keys DROP COLUMN {column}")
-    return path, secret
-
-
-def test_database_of_an_earlier_version_goes_on(earlier: tuple[Path, str]) -> None:
-    path, secret = earlier
-    with Accounts(f"sqlite:///{path}") as accounts:
-        caller = accounts.authenticate(secret)
-        assert (caller.org, caller.quota) == ("acme", Quota())
-        (record,) = accounts.list_keys("acme")
-        assert record.label == "laptop"
-        assert accounts.set_quota(record.id, Quota(1, 2)).quota == Quota(1, 2)
-        accounts.create_key("acme", COMPLETE)
-    with Accounts(f"sqlite:///{path}") as again:
-        assert again.authenticate(secret).quota == Quota(1, 2)
-
-
-def test_processes_that_start_at_once_on_an_earlier_version(earlier: tuple[Path, str]) -> None:
-    path, secret = earlier
-    program = (
-        "import sys; from service.accounts import Accounts; print(Accounts(sys.argv[1]).authenticate(sys.argv[2]).org)"
-    )
-    command = [sys.executable, "-c", program, f"sqlite:///{path}", secret]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [process.communicate()[0].strip() for process in processes] == ["acme"] * 3
-
-
-def test_a_column_that_another_process_adds_meanwhile_is_no_error(
-    earlier: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, secret = earlier
-    found = account_schema._missing
-
-    def late(engine: Engine, table: Table) -> list[Column[Any]]:
-        """What was missing a moment ago."""
-        columns = found(engine, table)
-        with closing(sqlite3.connect(path)) as connection:
-            for column in columns:
-                connection.execute(f"ALTER TABLE api_keys ADD COLUMN {column.name} BIGINT")
-        return columns
-
-    monkeypatch.setattr(account_schema, "_missing", late)
-    with Accounts(f"sqlite:///{path}") as accounts:
-        assert accounts.authenticate(secret).org == "acme"

@@ -15,7 +15,7 @@ from service.errors import DeadlineUnmetError, OverloadedError, QueueFullError, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from conftest import ScriptedEngine
+    from samples.scripted import ScriptedEngine
 
     from service.accounts import Accounts
     from service.parts import Services

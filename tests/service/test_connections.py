@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import ScriptedEngine, ScriptedGuard
+    from samples.scripted import ScriptedEngine, ScriptedGuard
 
     from service.parts import Services
 

@@ -30,7 +30,7 @@ from service.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from conftest import ScriptedEngine
+    from samples.scripted import ScriptedEngine
 
     from service.accounts import Accounts
     from service.limits import Standing

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import SimpleNamespace
 
-    from conftest import ScriptedGuard
+    from samples.scripted import ScriptedGuard
 
     from service.parts import Services
 

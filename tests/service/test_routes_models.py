@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import SimpleNamespace
 
-    from conftest import ScriptedEngine
+    from samples.scripted import ScriptedEngine
 
     from service.accounts import Accounts
     from service.parts import Services
