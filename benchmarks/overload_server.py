@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unloaded import Unloaded
+
 from guard.ingest import ingest
 from guard.tree import Tree
 from guard.types import Owner
@@ -33,32 +35,13 @@ CHUNKS = 16
 SECONDS = 0.8
 
 
-class PacedEngine:
+class PacedEngine(Unloaded):
     """Writes TEXT in SECONDS, for any number of callers at once: what it is not asked to do, it does not slow down."""
 
     name = model = "paced"
-    models = ("paced",)
-    context_window = opening_tokens = 0
-    fill_in_the_middle = None
-    native_suffix = True
-    steers = False
-    tells_logprobs = False
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-
-    async def start(self) -> None:
-        """Nothing to load."""
-
-    async def close(self) -> None:
-        """Nothing to free."""
-
-    async def ready(self) -> None:
-        """Always."""
-
-    async def count_tokens(self, text: str) -> int | None:
-        """About four characters a token."""
-        return len(text) // 4
 
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         """The text, at the pace."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from clones import spans
 from copies import IndexedCode
 from corpora import NEGATIVE, python_files, sources
+from unloaded import Unloaded
 
 from registry.tree import folder_digest
 from service.engines.protocol import Chunk
@@ -52,42 +53,19 @@ class Sample:
     private: bool
 
 
-@dataclass(slots=True)
-class Recital:
+class Recital(Unloaded):
     """An engine that writes the sample whose number comes as the seed."""
 
-    samples: Sequence[Sample]
-    name: str = "recital"
-    model: str = "recital-1"
-    context_window: int = 0
-    opening_tokens: int = 0
-    fill_in_the_middle: None = None
-    native_suffix: bool = False
-    steers: bool = False
-    tells_logprobs: bool = False
-    capacity: int = 16
+    name = model = "recital"
+    native_suffix = False
+    capacity = 16
 
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The one."""
-        return (self.model,)
-
-    async def start(self) -> None:
-        """Nothing has to be loaded."""
-
-    async def close(self) -> None:
-        """Nothing was."""
-
-    async def ready(self) -> None:
-        """It always is."""
-
-    async def count_tokens(self, text: str) -> int:
-        """Words, about."""
-        return len(text.split())
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
 
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncGenerator[Chunk, None]:  # noqa: ARG002 - known by its number
         """Write it line by line, and end where the tokens were used up."""
-        lines = self.samples[sampling.seed or 0].text.splitlines(keepends=True)
+        lines = self._samples[sampling.seed or 0].text.splitlines(keepends=True)
         for line in lines:
             yield Chunk(line, max(1, len(line.split())))
         yield Chunk("", finish_reason="length")

@@ -26,6 +26,7 @@ import numpy as np
 import uvicorn
 from options import options_of
 from report import Report, progress
+from unloaded import Unloaded
 
 from guard.check import Guard, warm
 from guard.digest import Digester
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from service.engines.protocol import EnginePrompt, FillInTheMiddle, Sampling
+    from service.engines.protocol import EnginePrompt, Sampling
 
 KEY = IndexKey(hashlib.sha256(b"timing").digest())
 REPEATS = 100
@@ -72,26 +73,11 @@ class Size:
 SIZES = {"small": Size(10), "full": Size(200)}
 
 
-class Paced:
+class Paced(Unloaded):
     """Writes the visible answer and, where the prompt says so, goes on into the private file."""
 
-    name, model, context_window, opening_tokens = "paced", "paced-1", 0, 0
-    fill_in_the_middle: FillInTheMiddle | None = None
+    name = model = "paced"
     visible = VISIBLE
-    native_suffix, steers, tells_logprobs, capacity, models = True, False, False, 64, ("paced-1",)
-
-    async def start(self) -> None:
-        """Nothing to load."""
-
-    async def close(self) -> None:
-        """Nothing to free."""
-
-    async def ready(self) -> None:
-        """Always."""
-
-    async def count_tokens(self, text: str) -> int | None:
-        """Four characters are a token."""
-        return -(-len(text) // 4)
 
     async def generate(self, prompt: EnginePrompt, sampling: Sampling) -> AsyncIterator[Chunk]:
         """Four characters at a time."""

@@ -102,7 +102,7 @@ def test_words_of_an_engine_are_withheld(written: io.StringIO, world: SimpleName
     assert "MARKER" not in reply.text
     (failed,) = (line for line in of_requests(written, reply.headers["X-Request-Id"]) if line["event"] == "failed")
     assert failed["error"] == "EngineError"
-    assert "conftest.py" in str(failed["at"])
+    assert "scripted.py" in str(failed["at"])
     assert "MARKER" not in written.getvalue()
 
 
