@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from guard.errors import GuardError
 from training.backgrounds import PYTHON_TREE_BYTES, TREE_BYTES, BackgroundManifest, BackgroundPlan, build_background
-from training.cli_sketches import add_to
+from training.cli_sketches import add_to, held_elsewhere
 from training.corpora import SEED_LIMIT, CorpusPlan, LicenseChoice, build
 from training.errors import PlanError, TrainingError
 from training.examples import Kind
@@ -38,7 +39,7 @@ app.add_typer(background, name="background")
 
 
 @corpus.command("build")
-def build_(
+def build_(  # noqa: PLR0913, PLR0917 - an option each
     paths: Annotated[list[Path], typer.Argument(help="Source trees or files of one organization.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to: empty, or an earlier corpus to replace.")],
     fim_rate: Annotated[
@@ -52,6 +53,13 @@ def build_(
             help="Files to use: any; own, the licence of each tree as a whole; permissive, those and permissive ones.",
         ),
     ] = LicenseChoice.ANY,
+    held_by: Annotated[
+        list[Path] | None,
+        typer.Option("--held-by", help="Another organization's sketch: leave out files that it holds. Repeatable."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="The key of those sketches (`cleanroom corpus key`).")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Answer with the manifest as JSON on stdout.")] = False,
 ) -> None:
@@ -64,8 +72,12 @@ def build_(
         console = Console(stderr=True)
         with Bar(console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task("files", total=None)
-            manifest = build(plan, progress=lambda at: bar.update(task, completed=at.done, total=at.total))
-    except TrainingError as error:
+            manifest = build(
+                plan,
+                progress=lambda at: bar.update(task, completed=at.done, total=at.total),
+                held_elsewhere=held_elsewhere(held_by or [], key),
+            )
+    except (TrainingError, GuardError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
     typer.echo(json.dumps(manifest.to_json(), ensure_ascii=False) if as_json else _summary(manifest, out))

@@ -17,7 +17,8 @@ from guard.errors import GuardError
 from guard.secret import KEY_BYTES, IndexKey, read_index_key, write_index_key
 from training.corpus_files import open_corpora
 from training.errors import PlanError, TrainingError
-from training.sketches import open_sketches, overlaps, save, sketched
+from training.held_elsewhere import HeldElsewhere
+from training.sketches import open_sketches, overlaps, read_sketch, save, sketched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,14 +50,30 @@ def sketch_(
 ) -> None:
     """Sketch a corpus for `overlap`: keyed MinHash values and counts; no code, no path."""
     with _failing():
-        secret = read_index_key(key)
-        if secret is None:
-            message = f"{key} is not there: `cleanroom corpus key` makes one for all members"
-            raise PlanError(message)
+        secret = _secret(key)
         (one,) = open_corpora([f"one={corpus}"])
         sketch = sketched(one, secret)
         save(sketch, out)
     typer.echo(f"{sketch.functions} functions, {sketch.runs} different runs of six lines\nwritten to {out}")
+
+
+def held_elsewhere(sketches: Sequence[Path], key: Path | None) -> HeldElsewhere | None:
+    """What says of a file that one of these organizations holds it; None without sketches.
+
+    Raises PlanError and GuardError for sketches and a key that cannot be read, or do not belong together.
+    """
+    if (key is None) != (not sketches):
+        message = "--held-by and --key go together: a sketch tells nothing without the key that it was made under"
+        raise PlanError(message)
+    return None if key is None else HeldElsewhere([read_sketch(str(path)) for path in sketches], _secret(key))
+
+
+def _secret(path: Path) -> IndexKey:
+    key = read_index_key(path)
+    if key is None:
+        message = f"{path} is not there: `cleanroom corpus key` makes one for all members"
+        raise PlanError(message)
+    return key
 
 
 def overlap_(

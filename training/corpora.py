@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LICENSE_HEAD = 8_000
 """Characters of a file in which its licence is looked for."""
 MANIFEST = "manifest.json"
+HELD_ELSEWHERE = "held by another organization"
 SEED_LIMIT = 2**63
 
 
@@ -98,10 +99,16 @@ class Progress:
     total: int
 
 
-def build(plan: CorpusPlan, *, progress: Callable[[Progress], None] = lambda _: None) -> Manifest:
+def build(
+    plan: CorpusPlan,
+    *,
+    progress: Callable[[Progress], None] = lambda _: None,
+    held_elsewhere: Callable[[str, str], bool] | None = None,
+) -> Manifest:
     """Build the corpus of `plan`: a file of examples a split, and last, since it marks them as complete, the manifest.
 
-    Of files that are copies of one another the first stays, in the order of the trees and of the paths in them.
+    Of files that are copies of one another the first stays, in the order of the trees and of the paths in them. A file
+    of which `held_elsewhere` says so, by its text and its language, is left out.
 
     Raises:
         CorpusError: a tree does not exist or cannot be listed.
@@ -115,6 +122,9 @@ def build(plan: CorpusPlan, *, progress: Callable[[Progress], None] = lambda _: 
             copy = originals.admit(source.text)
             if copy is not None:
                 manifest.left_out[copy] += 1
+                continue
+            if held_elsewhere is not None and held_elsewhere(source.text, source.language):
+                manifest.left_out[HELD_ELSEWHERE] += 1
                 continue
             split = draws.split(name)
             example = Example(name, source.language, license_, *draws.cut(name, source.text, plan.fim_rate))

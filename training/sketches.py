@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from guard.secret import IndexKey
-    from training.corpus_files import CorpusFile, OrganizationCorpus
+    from training.corpus_files import OrganizationCorpus
 
 KEPT = 4096
 """Hashes of runs that a sketch keeps: of two equally large corpora the shared part is told to 1.6 points or better."""
@@ -114,11 +114,13 @@ def sketched(corpus: OrganizationCorpus, key: IndexKey) -> Sketch:
     if not files:
         message = f"{corpus.folder} holds no files: build the corpus from more code"
         raise EmptyCorpusError(message)
-    secret = key.derive(_HASH)
-    runs = {value for file in files for value in _run_hashes(file.text, secret)}
-    signatures = sorted(_signatures([words for file in files for words in _functions(file)], secret))
+    secret = hash_secret(key)
+    runs = {value for file in files for value in run_hashes(file.text, secret)}
+    signatures = sorted(
+        signatures_of([words for file in files for words in functions_of(file.text, file.language)], secret)
+    )
     return Sketch(
-        key=hashlib.blake2b(key.derive(_ID), digest_size=16).hexdigest(),
+        key=key_name(key),
         runs=len(runs),
         minima=sorted(runs)[:KEPT],
         functions=len(signatures),
@@ -126,22 +128,38 @@ def sketched(corpus: OrganizationCorpus, key: IndexKey) -> Sketch:
     )
 
 
-def _run_hashes(text: str, secret: bytes) -> Iterator[int]:
+def key_name(key: IndexKey) -> str:
+    """What names a key in a sketch, and does not tell it."""
+    return hashlib.blake2b(key.derive(_ID), digest_size=16).hexdigest()
+
+
+def hash_secret(key: IndexKey) -> bytes:
+    """What hashes of runs and words are keyed with."""
+    return key.derive(_HASH)
+
+
+def run_hashes(text: str, secret: bytes) -> Iterator[int]:
+    """The keyed hash of each run of six lines in a text."""
     lines = lines_of(text)
     for start in range(len(lines) - LINES + 1):
         run = "\n".join(lines[start : start + LINES]).encode("utf-8", "surrogatepass")
         yield int.from_bytes(hashlib.blake2b(run, key=secret, digest_size=8).digest(), "little")
 
 
-def _functions(file: CorpusFile) -> Iterator[list[str]]:
+def word_count(text: str) -> int:
+    """Words and signs of a text."""
+    return len(_WORD.findall(text))
+
+
+def functions_of(text: str, language: str) -> Iterator[list[str]]:
     """The words of each function of a Python file, one inside another as part of it and by itself."""
-    if file.language != "python":
+    if language != "python":
         return
     try:
-        tree = ast.parse(file.text)
+        tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    lines = file.text.splitlines()
+    lines = text.splitlines()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             words = _WORD.findall("\n".join(lines[node.lineno - 1 : node.end_lineno]))
@@ -149,7 +167,9 @@ def _functions(file: CorpusFile) -> Iterator[list[str]]:
                 yield words
 
 
-def _signatures(functions: Sequence[list[str]], secret: bytes) -> Iterator[bytes]:
+def signatures_of(functions: Sequence[list[str]], secret: bytes) -> Iterator[bytes]:
+    """The signature of each function, VALUES bytes."""
+
     def keyed(shingle: bytes) -> int:
         return int.from_bytes(hashlib.blake2b(shingle, key=secret, digest_size=4).digest(), "little")
 
@@ -188,7 +208,7 @@ def open_sketches(named: Sequence[str]) -> dict[str, Sketch]:
         if organization in found:
             message = f"the organization {organization!r} is named twice: one sketch each"
             raise PlanError(message)
-        found[organization] = _read(path)
+        found[organization] = read_sketch(path)
     if len(found) < 2:  # noqa: PLR2004 - two to compare
         message = f"{len(found)} sketches are nothing to compare: name one of each organization as ORG=SKETCH"
         raise PlanError(message)
@@ -200,7 +220,8 @@ def open_sketches(named: Sequence[str]) -> dict[str, Sketch]:
     return found
 
 
-def _read(path: str) -> Sketch:
+def read_sketch(path: str) -> Sketch:
+    """The sketch in a file. Raises PlanError."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a path as it was typed
             sketch = Sketch.model_validate_json(file.read())
@@ -261,21 +282,23 @@ def _functions_held(mine: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> Share
         return None
     known: dict[tuple[int, bytes], list[int]] = {}
     for number, signature in enumerate(theirs):
-        for band in _bands(signature):
+        for band in bands(signature):
             known.setdefault(band, []).append(number)
     held = 0
     for signature in mine:
-        near = {number for band in _bands(signature) for number in known.get(band, ())}
-        held += bool(near) and _any_alike(signature, theirs[sorted(near)])
+        near = {number for band in bands(signature) for number in known.get(band, ())}
+        held += bool(near) and any_alike(signature, theirs[sorted(near)])
     share = held / len(mine)
     return Shared(held, share, share, share)
 
 
-def _any_alike(signature: NDArray[np.uint8], others: NDArray[np.uint8]) -> bool:
+def any_alike(signature: NDArray[np.uint8], others: NDArray[np.uint8]) -> bool:
+    """Whether a signature resembles one of `others` (any number, VALUES)."""
     equal = (others == signature).mean(axis=1)
     # Corrected for bytes that are equal by chance.
     return bool(((equal - 1 / 256) / (1 - 1 / 256) >= ALIKE).any())
 
 
-def _bands(signature: NDArray[np.uint8]) -> Iterable[tuple[int, bytes]]:
+def bands(signature: NDArray[np.uint8]) -> Iterable[tuple[int, bytes]]:
+    """The bands of a signature: alike are compared those that share one."""
     return ((row, signature[row : row + BAND].tobytes()) for row in range(0, VALUES, BAND))
