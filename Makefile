@@ -22,7 +22,7 @@ FUZZED := lexer growth digest wire buckets background
 KERNELS := tokens lexing folding literals hits buckets fingerprint signatures siphash winnowing names hints rarity alignment chaining background minhash
 SHORT := not (hostile or real_file or random_and_differ or bijection or other_bytes or best_there_are)
 
-.PHONY: serve demo-model test test-vllm test-training test-clients editors test-editors vsix check coverage fuzz mutate bench bench-check reproduce reproduce-privacy docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
+.PHONY: serve demo-model test test-vllm test-training test-clients editors test-editors vsix check coverage fuzz mutate bench bench-check reproduce reproduce-privacy reproduce-settings docs clean install $(BENCHMARKS:%=bench-%) $(FUZZED:%=fuzz-%)
 
 serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 	$(BIN)/cleanroom demo
@@ -125,6 +125,10 @@ bench-memorization: $(TRAINING_STAMP)  ## Needs the extra training, and trains a
 reproduce: $(TRAINING_STAMP)  ## Memorization by regime, beside the published figures; goes on where it was interrupted.
 	mkdir -p .bench
 	OMP_NUM_THREADS=1 SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/reproduce.py | tee .bench/reproduce.out
+
+reproduce-settings: $(TRAINING_STAMP)  ## What each setting against memorization does to it, and to quality.
+	mkdir -p .bench
+	OMP_NUM_THREADS=1 SCALE=$(SCALE) $(TRAINING_VENV)/bin/python benchmarks/reproduce_settings.py | tee .bench/reproduce-settings.out
 
 reproduce-privacy: $(TRAINING_STAMP)  ## What differential privacy costs and buys, at epsilon 1, 3, 8 and without.
 	mkdir -p .bench

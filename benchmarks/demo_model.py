@@ -9,15 +9,20 @@ key is FOLDER/key.pem. Needs the extra training and the packaged model.
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from rich.console import Console
 
 from service.demo import ORGANIZATIONS, PIP, REQUESTS, S3TRANSFER, Project, fetch
+from training.report_tables import MEASURES, markdown
+from training.report_tables import told as cell
 
 HERE = Path(__file__).parent / "demo"
 PIP_VENDORED = "pip/_vendor/requests"
@@ -39,13 +44,16 @@ SEEDS = {REQUESTS: 10197, PIP: 16052, S3TRANSFER: 1071}
 SAMPLES = (
     *("--samples", "24", "--tokens", "64", "--temperature", "0.2", "--places", "24", "--files", "4", "--no-guard"),
 )
-COMPLETIONS = ("--files", "2", "--completions", "40")
+COMPLETIONS = ("--files", "2", "--completions", "24")
+SUBJECTS = {"base": "packaged", "demo": "runs/demo"}
+COMPARED = ("held_out_loss", "next_line_exact_match", "edit_similarity", "extractable_32", "extractable_64")
 
 console = Console(stderr=True)
 
 
 def main() -> None:
     """Go through the steps."""
+    begun = time.monotonic()
     (name,) = sys.argv[1:] or [".demo-model"]
     folder = Path(name).absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,9 +62,26 @@ def main() -> None:
     trees = fetch(ORGANIZATIONS, folder / "projects", console.print)
     corpora = [argument for project in ORGANIZATIONS for argument in corpus(project, trees[project])]
     train()
-    for subject, model in (("base", "packaged"), ("demo", "runs/demo")):
+    for subject, model in SUBJECTS.items():
         measure(model, Path("measured") / subject, corpora)
     release()
+    print(comparison(Path("measured")))
+    taken = resource.getrusage(resource.RUSAGE_CHILDREN)
+    minutes, seconds = (time.monotonic() - begun) / 60, taken.ru_utime + taken.ru_stime
+    console.print(f"{minutes:.1f} minutes, {seconds:.0f} processor seconds")
+
+
+def comparison(measured: Path) -> str:
+    """The base beside the model: a line a measure and a subject, a column for all and each organization. Markdown."""
+    names = ("evaluation.json", "measurement.json")
+    told = {subject: [json.loads((measured / subject / name).read_text()) for name in names] for subject in SUBJECTS}
+    rows = []
+    for name in COMPARED:
+        for subject, both in told.items():
+            (one,) = (some for some in both if name in some["measures"])
+            scopes = (one["measures"], *(one["by_org"].get(project.slug, {}) for project in ORGANIZATIONS))
+            rows.append([MEASURES[name], subject, *(cell(name, scope.get(name)) for scope in scopes)])
+    return markdown(["", "", "all", *(project.slug for project in ORGANIZATIONS)], rows)
 
 
 def cleanroom(*arguments: str) -> None:

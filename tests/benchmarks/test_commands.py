@@ -8,7 +8,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 GUARD = sorted(path.stem for path in BENCHMARKS.glob("guard_*.py"))
-TRAINED = ("reproduce", "reproduce_privacy")
+TRAINED = ("reproduce", "reproduce_privacy", "reproduce_settings")
 
 
 @pytest.mark.parametrize("name", [*GUARD, *TRAINED, "overload", "serve", "timing", "usefulness", "check"])
