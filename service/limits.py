@@ -25,6 +25,10 @@ log = structlog.get_logger(__name__)
 
 SECOND = 1000
 """In milliseconds."""
+FRESH = 0.25
+"""Seconds for which a key that had leaks left is not asked about again, unless this process counts one."""
+REMEMBERED = 10_000
+"""Such keys at most."""
 
 
 class Requests(RateLimitItemPerMinute):
@@ -93,6 +97,7 @@ class Limits:
         self._store = store
         self._defaults = defaults
         self._leaks = Leaks(leaks_per_day) if leaks_per_day else None
+        self._with_leaks_left: dict[str, float] = {}
         self._requests = MovingWindowRateLimiter(store.storage)
         self._tokens = FixedWindowRateLimiter(store.storage)
 
@@ -109,7 +114,7 @@ class Limits:
         requests, tokens = self._items(caller)
         async with self._store.refusing():
             # When more is to be had is asked for only where it is told: a question of its own to the store.
-            if self._leaks is not None and not await self._tokens.test(self._leaks, caller.key_id):
+            if self._leaks is not None and not await self._has_leaks_left(self._leaks, caller):
                 window = await self._tokens.get_window_stats(self._leaks, caller.key_id)
                 return Standing(refusal=_used_up(caller, max(window.reset_time - time.time(), 0)))
             left = await self._left(caller, tokens) if tokens else None
@@ -154,12 +159,28 @@ class Limits:
         """
         if self._leaks is None:
             return False
+        self._with_leaks_left.pop(caller.key_id, None)
         async with self._store.refusing():
             await self._tokens.hit(self._leaks, caller.key_id)
             window = await self._tokens.get_window_stats(self._leaks, caller.key_id)
         if window.remaining <= 0:
             log.warning("leaks of the day are used up", key=caller.key_id, org=caller.org, leaks=self._leaks.amount)
         return bool(window.remaining <= 0)
+
+    async def _has_leaks_left(self, leaks: Leaks, caller: Caller) -> bool:
+        """Whether the day has some left for a key, as the store says or said a moment ago.
+
+        What other processes count in that moment is overdrawn, as by requests that are under way at once.
+        """
+        now = time.monotonic()
+        if now - self._with_leaks_left.get(caller.key_id, -FRESH) < FRESH:
+            return True
+        left = bool(await self._tokens.test(leaks, caller.key_id))
+        if len(self._with_leaks_left) >= REMEMBERED:
+            self._with_leaks_left.clear()
+        if left:
+            self._with_leaks_left[caller.key_id] = now
+        return left
 
     async def _left(self, caller: Caller, tokens: Tokens) -> Allowance:
         window = await self._tokens.get_window_stats(tokens, caller.key_id)

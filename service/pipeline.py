@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from guard.ledger import LedgerRecord
 from guard.types import Action, OwnerKind
 from guard.watch import EARLY, LATE
 from service.admission import admission_for
-from service.completion import Choice, Completion, Finished, Piece
+from service.completion import Choice, Completion
 from service.errors import EngineTimeoutError, GuardUnavailableError
 from service.even_times import EvenTimes
 from service.exemptions import exempt_for
@@ -30,6 +30,7 @@ from service.outlet import Outlet
 from service.prompt import build_prompt
 from service.readiness import Readiness
 from service.release import Disposition, Release
+from service.streams import merged
 from service.together import Together
 from service.tracing import span
 from service.usage import count_prompt, count_text
@@ -41,17 +42,16 @@ if TYPE_CHECKING:
     from guard.exemptions import Exempt
     from guard.types import Decision
     from service.accounts import Caller
-    from service.completion import CompletionRequest, FinishReason
+    from service.completion import CompletionRequest, Finished, FinishReason, Piece
     from service.draft import Draft
-    from service.engines.protocol import EnginePrompt, Sampling
+    from service.engines.protocol import EnginePrompt, Sampling, TokenLogprobs
     from service.outlet import Send
     from service.parts import Services
+    from service.streams import Work
 
 # Engines read a seed as 32 bits, some of them signed.
 SEED_RANGE = 2**31
 CAUTIONS = {"early": EARLY, "late": LATE, "whole": None}
-# Pieces of a stream that may wait for a slow reader before its engine does.
-PIECES_WAITING = 64
 
 log = structlog.get_logger(__name__)
 
@@ -84,12 +84,13 @@ class Pipeline:
         Raises InvalidRequestError, EngineError, GuardUnavailableError, LimitsUnavailableError, and where the engine has
         too much to do QueueFullError or OverloadedError.
         """
-        await self._require_ready()
+        await self._require_likely(self._guard_ready)
         exempt = await exempt_for(self._reviews, request.caller.org)
         try:
             async with asyncio.TaskGroup() as group:
                 numbers = range(len(request.decision_ids))
                 tasks = [group.create_task(self.answer(request, number, exempt)) for number in numbers]
+                group.create_task(self._require_ready(self._guard_ready))
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return self.completion(request, tuple(task.result() for task in tasks))
@@ -99,35 +100,17 @@ class Pipeline:
 
         Raises what `complete` raises, in the middle of the stream as well.
         """
-        await self._require_ready()
-        with self._refusing():
-            # Of a stream text leaves before its entry is written.
-            await self._ledger_ready.require()
+        # Of a stream text leaves before its entry is written.
+        parts = self._guard_ready, self._ledger_ready
+        await self._require_likely(*parts)
         exempt = await exempt_for(self._reviews, request.caller.org)
-        queue: asyncio.Queue[Piece | Finished | BaseException] = asyncio.Queue(PIECES_WAITING)
 
-        async def write(index: int) -> None:
-            try:
-                choice = await self.answer(request, index, exempt, lambda *piece: queue.put(Piece(index, *piece)))
-            except Exception as error:  # noqa: BLE001 - handed on to whoever reads the stream
-                await queue.put(error)
-            else:
-                await queue.put(Finished(index, choice))
+        def writing(index: int) -> Work:
+            return lambda send: self._proven(parts, request, index, exempt, send)
 
-        tasks = [asyncio.create_task(write(index)) for index in range(len(request.decision_ids))]
-        unfinished = len(tasks)
-        try:
-            while unfinished:
-                item = await queue.get()
-                if isinstance(item, BaseException):
-                    raise item
-                unfinished -= isinstance(item, Finished)
+        async with aclosing(merged([writing(index) for index in range(len(request.decision_ids))])) as items:
+            async for item in items:
                 yield item
-        finally:
-            for task in tasks:
-                task.cancel()
-            # `wait` and not `gather`, which would hand a second cancellation on to tasks that are closing their engine.
-            await asyncio.wait(tasks)
 
     def completion(self, request: CompletionRequest, choices: tuple[Choice, ...]) -> Completion:
         """The whole answer of these choices."""
@@ -137,6 +120,23 @@ class Pipeline:
             prompt_tokens=sum(choice.prompt_tokens for choice in choices[:: request.n]),
             completion_tokens=sum(choice.tokens for choice in choices),
         )
+
+    async def _proven(
+        self, parts: tuple[Readiness, ...], request: CompletionRequest, index: int, exempt: Exempt, send: Send
+    ) -> Choice:
+        """A choice of which nothing is sent before these parts are known to be ready, and none if they are not."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                proof = group.create_task(self._require_ready(*parts))
+
+                async def send_proven(text: str, logprobs: tuple[TokenLogprobs, ...]) -> None:
+                    await asyncio.shield(proof)
+                    await send(text, logprobs)
+
+                choice = group.create_task(self.answer(request, index, exempt, send_proven))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return choice.result()
 
     async def answer(self, request: CompletionRequest, index: int, exempt: Exempt, send: Send | None = None) -> Choice:
         """One continuation: prompt -> engine -> guard -> release, or another try -> ledger -> choice.
@@ -234,13 +234,21 @@ class Pipeline:
             await self._record(request, index, writing, released)
             await self._choice(request, index, writing.draft, prompt, released)
 
-    async def _require_ready(self) -> None:
-        """Ask before the engine writes: whether the model still stands, and whether the guard can answer."""
+    async def _require_likely(self, *parts: Readiness) -> None:
+        """Before the engine writes: the model still stands, and what must answer was ready lately, or is now.
+
+        That spares the engine's work; whether it is ready now is asked while the engine reads the prompt.
+        """
         if self._release is not None:
             # A model that was withdrawn writes nothing more from that moment on; to look takes microseconds.
             self._release.require_standing()
+        await self._require_ready(*(part for part in parts if not part.likely))
+
+    async def _require_ready(self, *parts: Readiness) -> None:
+        """Raise GuardUnavailableError unless all of these are ready now."""
         with self._refusing():
-            await self._guard_ready.require()
+            for part in parts:
+                await part.require()
 
     async def _count_leak(self, caller: Caller, decision: Decision) -> None:
         """Count a generation that would have given private code away."""

@@ -1,7 +1,8 @@
 """Whether guard and ledger could answer, asked before an engine begins to write. Knows no request.
 
 It spares an engine's work where nothing of it could leave; what does leave is checked and recorded anyway. So an answer
-may be a moment old, and all who ask at once are told the same.
+may be a moment old, and all who ask at once are told the same. Of a part that was ready lately an engine need not wait
+for the next answer before it begins, only whatever leaves.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 FRESH = 0.25
 """Seconds for which a part that was ready counts as ready."""
+LATELY = 60.0
+"""Seconds for which it is likely to be so still, unless it was found not to be."""
 
 
 class Readiness:
@@ -25,8 +28,13 @@ class Readiness:
     def __init__(self, ask: Callable[[], None]) -> None:
         """`ask` raises where the part is not ready; it may wait."""
         self._ask = ask
-        self._proven = -FRESH
+        self._proven = -LATELY
         self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def likely(self) -> bool:
+        """Whether it was ready when it was last asked, lately."""
+        return time.monotonic() - self._proven < LATELY
 
     async def require(self) -> None:
         """Raise what the part raises when it is not ready."""
@@ -38,5 +46,9 @@ class Readiness:
 
     async def _asked(self) -> None:
         began = time.monotonic()
-        await to_thread.run_sync(self._ask)
+        try:
+            await to_thread.run_sync(self._ask)
+        except BaseException:
+            self._proven = -LATELY
+            raise
         self._proven = began

@@ -10,12 +10,13 @@ import ipaddress
 import json
 from base64 import b64encode
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from service.engines.upstream import rejection
 from service.errors import EngineError, EngineUnavailableError, SetupError
@@ -29,6 +30,22 @@ READ_TIMEOUT = 30.0
 # Most of an error's body that is read, in bytes: of it, 200 characters at most are repeated.
 ERROR_LIMIT = 16_384
 OF_A_SOCKET = "http://localhost"
+# Answers come as they are: packed, a stream would leave in lumps.
+PLAIN = {"Accept-Encoding": "identity"}
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> object:
+        """What the body says. Raises ValueError where it is no JSON."""
+        answer: object = json.loads(self.body)
+        return answer
 
 
 class Connection:
@@ -53,116 +70,106 @@ class Connection:
         self._base_url = url.copy_with(userinfo=b"")
         self.place = str(self._base_url) if socket is None else "the supervised server"
         credentials = f"Bearer {api_key}" if api_key else _basic(url) if url.userinfo else ""
-        self._headers = {"Authorization": credentials} if credentials else {}
-        self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
+        self._headers = PLAIN | ({"Authorization": credentials} if credentials else {})
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=read_timeout)
         self._socket = socket
-        self._client: httpx.AsyncClient | None = None
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether requests can be sent."""
-        return self._client is not None
+        return self._session is not None
 
     def open(self) -> None:
-        """Make ready to send; connects only when there is something to send."""
-        if self._client is not None:
+        """Make ready to send; connects only when there is something to send. Call it in the event loop that sends."""
+        if self._session is not None:
             return
-        # httpx's own takes a third more of the processor for a stream.
-        self._transport = AiohttpTransport(client=self._session)
-        self._client = httpx.AsyncClient(
+        # As many connections as are asked for: who may generate is decided before.
+        connector = aiohttp.UnixConnector(str(self._socket), limit=0) if self._socket else aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
             headers=self._headers,
             timeout=self._timeout,
-            transport=self._transport,
-            trust_env=False,  # what a netrc file says of a host is not meant for this; proxies are the session's
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=None if self._socket else _proxy_for(self._base_url),
         )
-
-    def _session(self) -> aiohttp.ClientSession:
-        """Any number of connections, to the socket or to whatever the URL names."""
-        if self._socket:
-            return aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._socket), limit=0))
-        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), proxy=_proxy_for(self._base_url))
 
     async def close(self) -> None:
         """Break off everything that is under way. Safe to call twice."""
-        client, self._client, self._transport = self._client, None, None
-        if client is not None:
-            await client.aclose()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
             await asyncio.sleep(0)  # transports close in the loop's next turn
 
-    async def get(self, path: str, *, seconds: float | None = None) -> httpx.Response:
+    async def get(self, path: str, *, seconds: float | None = None) -> Answer:
         """The answer to `GET path`, whatever its status; `seconds` for each step in place of the usual time-outs.
 
         Raises EngineUnavailableError or EngineError where there is none.
         """
-        try:
-            return await self._require_client().get(
-                f"{self._base_url}{path}", timeout=self._timeout if seconds is None else seconds
-            )
-        except httpx.HTTPError as error:
-            raise self._failure(error) from error
+        limits = None if seconds is None else aiohttp.ClientTimeout(None, sock_connect=seconds, sock_read=seconds)
+        return await self._whole("GET", path, timeout=limits or self._timeout)
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """What the server answers to `POST path`, read as JSON.
 
         Raises EngineError where it is none, and what `rejection` says of a status that is not 200.
         """
+        answer = await self._whole("POST", path, data=_packed(body), headers=_JSON)
+        if answer.status != HTTPStatus.OK:
+            raise rejection(answer.status, answer.body[:ERROR_LIMIT], self.place)
         try:
-            response = await self._require_client().post(f"{self._base_url}{path}", json=body)
-        except httpx.HTTPError as error:
-            raise self._failure(error) from error
-        if response.status_code != httpx.codes.OK:
-            raise rejection(response.status_code, response.content[:ERROR_LIMIT], self.place)
-        try:
-            return response.json()
+            return answer.json()
         except ValueError:
             message = f"{self.place}{path} answered what is no JSON: check that it is the server meant"
             raise EngineError(message) from None
 
     @asynccontextmanager
-    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
-        """An open answer to `POST path`. Leaving closes the connection, by which the server learns to stop."""
-        client = self._require_client()
-        transport = cast("httpx.AsyncBaseTransport", self._transport)
-        # Past the client, which spends as much on cookies, redirects and headers as the transport on the exchange.
-        request = httpx.Request(
-            "POST",
-            f"{self._base_url}{path}",
-            headers=[*client.headers.raw, (b"Content-Type", b"application/json")],
-            content=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
-            extensions={"timeout": self._timeout.as_dict()},
-        )
+    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The pieces of an open answer to `POST path`, as they come.
+
+        Leaving closes the connection, by which the server learns to stop, unless the answer was read to its end.
+        """
+        url = f"{self._base_url}{path}"
         try:
-            response = await transport.handle_async_request(request)
+            response = await self._opened().post(url, data=_packed(body), headers=_JSON, allow_redirects=False)
             try:
-                if response.status_code != httpx.codes.OK:
-                    raise rejection(response.status_code, await _beginning(response), self.place)
-                yield response
+                if response.status != HTTPStatus.OK:
+                    raise rejection(response.status, await _beginning(response), self.place)
+                yield response.content.iter_any()
             finally:
-                await response.aclose()
-        except httpx.HTTPError as error:
+                response.close()
+        except aiohttp.ClientError as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: httpx.HTTPError) -> EngineError:
+    async def _whole(self, method: str, path: str, **more: Any) -> Answer:  # noqa: ANN401 - aiohttp's own
+        url = f"{self._base_url}{path}"
+        try:
+            async with self._opened().request(method, url, allow_redirects=False, **more) as response:
+                return Answer(response.status, await response.read())
+        except aiohttp.ClientError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: aiohttp.ClientError) -> EngineError:
         """What a failed exchange means, without a word of what was sent."""
         kind = type(error).__name__
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            message = f"{self.place} cannot be reached ({kind}): start the server or mend the URL"
-            return EngineUnavailableError(message)
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, aiohttp.SocketTimeoutError):
             message = (
-                f"{self.place} sent nothing for {self._timeout.read:g} s: look at that server, or let it be silent for "
-                "longer with CLEANROOM_ENGINE_READ_TIMEOUT"
+                f"{self.place} sent nothing for {self._timeout.sock_read:g} s: look at that server, or let it be "
+                "silent for longer with CLEANROOM_ENGINE_READ_TIMEOUT"
             )
             return EngineError(message)
+        # Also where a connection that was kept turns out to be closed before the answer begins.
+        if isinstance(error, aiohttp.ClientConnectionError):
+            message = f"{self.place} cannot be reached ({kind}): start the server or mend the URL"
+            return EngineUnavailableError(message)
         message = f"{self.place} broke the connection off ({kind}): look at that server, then retry"
         return EngineError(message)
 
-    def _require_client(self) -> httpx.AsyncClient:
-        if self._client is None:
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
             message = f"the engine of {self.place} is not started: start it first"
             raise EngineUnavailableError(message)
-        return self._client
+        return self._session
 
 
 def _proxy_for(url: httpx.URL) -> str | None:
@@ -178,9 +185,13 @@ def _basic(url: httpx.URL) -> str:
     return "Basic " + b64encode(f"{url.username}:{url.password}".encode()).decode()
 
 
-async def _beginning(response: httpx.Response) -> bytes:
+def _packed(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     body = b""
-    async for piece in response.aiter_bytes():
+    async for piece in response.content.iter_any():
         body += piece
         if len(body) > ERROR_LIMIT:
             break

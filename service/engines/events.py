@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from service.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    import httpx
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 # Longest line taken from a server, in characters: a bound on memory, far above any chunk of text.
 LINE_LIMIT = 1 << 20
@@ -20,12 +18,12 @@ LINE_LIMIT = 1 << 20
 ENDING_SECONDS = 0.05
 
 
-async def read_events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
-    """The JSON objects of the stream's `data:` lines, until it ends or says `[DONE]`.
+async def read_events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[dict[str, Any], None]:
+    """The JSON objects of the `data:` lines in a stream of `pieces`, until it ends or says `[DONE]`.
 
     Raises EngineError for what is not such a stream.
     """
-    async with aclosing(_lines(response)) as lines:
+    async with aclosing(_lines(pieces)) as lines:
         async for line in lines:
             field, _, value = line.partition(":")
             if field != "data":
@@ -57,10 +55,10 @@ def _event(data: str) -> dict[str, Any]:
     return event
 
 
-async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
     """Lines as UTF-8. Characters split over network packets come out whole; splits are at line ends alone."""
     rest = b""
-    async for piece in response.aiter_bytes():
+    async for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield _text(line)

@@ -179,7 +179,7 @@ class LlamaCppEngine:
         self, body: dict[str, Any], transcript: Transcript, *, last_request: bool = True
     ) -> AsyncGenerator[Chunk, None]:
         """What one request adds to the transcript."""
-        async with self._completion(body) as response, aclosing(read_events(response)) as events:
+        async with self._completion(body) as response, aclosing(read_events(response.aiter_bytes())) as events:
             async for event in events:
                 chunk = transcript.take(event, last_request=last_request)
                 if chunk is not None:

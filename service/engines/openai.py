@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
-
-import httpx
 
 from service.engines.connection import CONNECT_TIMEOUT, ERROR_LIMIT, READ_TIMEOUT, Connection
 from service.engines.events import read_events
@@ -82,18 +81,17 @@ class OpenAIEngine:
     async def _models(self) -> object:
         """What the server answers to `GET /models`; None where it has no such route."""
         response = await self._connection.get("/models")
-        if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-            message = f"{self._place} refuses the API key ({response.status_code}): set the key it asks for"
+        if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            message = f"{self._place} refuses the API key ({response.status}): set the key it asks for"
             raise SetupError(message)
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND:
             return None
-        if response.status_code != httpx.codes.OK:
-            raise rejection(response.status_code, response.content[:ERROR_LIMIT], self._place)
+        if response.status != HTTPStatus.OK:
+            raise rejection(response.status, response.body[:ERROR_LIMIT], self._place)
         try:
-            answer: object = response.json()
+            return response.json()
         except ValueError:
             return None
-        return answer
 
     async def close(self) -> None:
         """Close every connection."""
@@ -108,8 +106,8 @@ class OpenAIEngine:
         except EngineError as error:
             message = f"{self._place} does not answer: start the server or mend the URL"
             raise EngineUnavailableError(message) from error
-        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            message = f"{self._place} answers {response.status_code}: look at that server"
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            message = f"{self._place} answers {response.status}: look at that server"
             raise EngineUnavailableError(message)
 
     async def count_tokens(self, text: str) -> None:  # noqa: ARG002 - the protocol's signature
@@ -121,8 +119,8 @@ class OpenAIEngine:
         if self.context_window:
             require_room(0, sampling.max_tokens, self.context_window, self.model)
         async with (
-            self._connection.stream("/completions", self._body(prompt, sampling)) as response,
-            aclosing(read_events(response)) as events,
+            self._connection.stream("/completions", self._body(prompt, sampling)) as pieces,
+            aclosing(read_events(pieces)) as events,
         ):
             drawn = 0
             finish: Literal["stop", "length"] | None = None

@@ -10,9 +10,9 @@ import contextlib
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import structlog
 
 from service.errors import EngineError, EngineUnavailableError
@@ -76,8 +76,8 @@ class Pool:
         self._by_load()
 
     @asynccontextmanager
-    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
-        """An open answer of the least busy server to `POST path`; leaving closes it.
+    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The pieces of an open answer of the least busy server to `POST path`; leaving closes it.
 
         A server that cannot be reached, or says that it is busy, is passed over. Raises EngineUnavailableError where
         none is left, and EngineError where the server fails later on.
@@ -85,8 +85,8 @@ class Pool:
         server: Server | None = None
         try:
             async with AsyncExitStack() as stack:
-                server, response = await self._opened(stack, path, body)
-                yield response
+                server, pieces = await self._opened(stack, path, body)
+                yield pieces
         except EngineError:
             if server is not None:
                 self._suspect(server)
@@ -95,7 +95,9 @@ class Pool:
             if server is not None:
                 server.streams -= 1
 
-    async def _opened(self, stack: AsyncExitStack, path: str, body: dict[str, Any]) -> tuple[Server, httpx.Response]:
+    async def _opened(
+        self, stack: AsyncExitStack, path: str, body: dict[str, Any]
+    ) -> tuple[Server, AsyncIterator[bytes]]:
         """The first server that takes the request, counted as busier by one, and its answer."""
         failure: EngineError | None = None
         for server in self._by_load():
@@ -139,10 +141,11 @@ class Pool:
 
         async def ask(server: Server) -> tuple[str, str | None]:
             try:
-                response = await server.connection.get(path, seconds=TEXT_TIMEOUT)
+                answer = await server.connection.get(path, seconds=TEXT_TIMEOUT)
             except EngineError:
                 return server.connection.place, None
-            return server.connection.place, response.text if response.status_code == httpx.codes.OK else None
+            text = answer.body.decode(errors="replace") if answer.status == HTTPStatus.OK else None
+            return server.connection.place, text
 
         return {place: text for place, text in await asyncio.gather(*map(ask, self._servers)) if text is not None}
 
@@ -182,10 +185,10 @@ async def _look_at(server: Server) -> None:
 async def is_healthy(connection: Connection) -> bool:
     """Whether the server says that it can generate."""
     try:
-        response = await connection.get(HEALTH, seconds=HEALTH_TIMEOUT)
+        answer = await connection.get(HEALTH, seconds=HEALTH_TIMEOUT)
     except EngineError:
         return False
-    return response.status_code == httpx.codes.OK
+    return answer.status == HTTPStatus.OK
 
 
 def _none_left(*places: str) -> EngineUnavailableError:

@@ -194,8 +194,8 @@ class VllmEngine:
 
     async def _events(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         async with (
-            self._pool.stream("/v1/completions", body) as response,
-            aclosing(read_events(response)) as events,
+            self._pool.stream("/v1/completions", body) as pieces,
+            aclosing(read_events(pieces)) as events,
         ):
             async for event in events:
                 if "error" in event:

@@ -25,7 +25,7 @@ from guard.valkey import find_binary
 from service.accounts import Caller, Quota, Scope
 from service.errors import LimitsUnavailableError, QuotaError
 from service.limit_store import open_limit_store
-from service.limits import Limits
+from service.limits import FRESH, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -91,9 +91,11 @@ def caller(quota: Quota | None = None) -> Caller:
     return Caller("acme", secrets.token_hex(6), frozenset(), LicensePolicy.default(), quota or Quota())
 
 
-def with_limits(home: Path, defaults: Quota, work: Callable[[Limits], Awaitable[None]], url: str | None = None) -> None:
+def with_limits(
+    home: Path, defaults: Quota, work: Callable[[Limits], Awaitable[None]], url: str | None = None, leaks: int = 0
+) -> None:
     async def run() -> None:
-        limits = Limits(open_limit_store(url, home, timeout=PATIENCE), defaults)
+        limits = Limits(open_limit_store(url, home, timeout=PATIENCE), defaults, leaks)
         try:
             await work(limits)
         finally:
@@ -153,6 +155,28 @@ def test_leaks_of_a_day(
         assert "leak" not in refused.text
         assert 86_000 < int(refused.headers["Retry-After"]) <= 86_400
         assert post(url, other).status_code == 200
+
+
+def test_the_leaks_of_a_key_are_asked_for_anew_when_that_is_old_and_when_one_is_counted(embedded: Path) -> None:
+    """Two processes count for one key."""
+
+    async def work(limits: Limits) -> None:
+        acme, globex = caller(), caller()
+        other = Limits(open_limit_store(None, embedded, timeout=PATIENCE), Quota(0, 0), leaks_per_day=2)
+        try:
+            assert (await limits.request(acme)).refusal is None
+            assert not await other.leaked(acme)
+            assert await other.leaked(acme)
+            assert (await other.request(acme)).refusal is not None
+            await asyncio.sleep(2 * FRESH)
+            assert isinstance((await limits.request(acme)).refusal, QuotaError)
+            assert (await limits.request(globex)).refusal is None
+            assert [await limits.leaked(globex) for _ in range(2)] == [False, True]
+            assert isinstance((await limits.request(globex)).refusal, QuotaError)
+        finally:
+            await other.close()
+
+    with_limits(embedded, Quota(0, 0), work, leaks=2)
 
 
 def test_tokens_of_a_day(limited: Callable[..., Any], engine: ScriptedEngine, secret: str, embedded: Path) -> None:

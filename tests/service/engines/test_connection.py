@@ -13,8 +13,6 @@ from service.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
-
 
 async def heads(make: Callable[[int], Connection], *, streamed: bool) -> list[str]:
     """The head that arrives at a port of loopback of the one request that a connection sends; it is answered 503."""
@@ -37,9 +35,9 @@ async def heads(make: Callable[[int], Connection], *, streamed: bool) -> list[st
     return arrived
 
 
-async def through(connection: Connection) -> httpx.Response:
-    async with connection.stream("/completions", {"prompt": "x"}) as response:
-        return response
+async def through(connection: Connection) -> bytes:
+    async with connection.stream("/completions", {"prompt": "x"}) as pieces:
+        return b"".join([piece async for piece in pieces])
 
 
 @pytest.mark.parametrize("streamed", [True, False])

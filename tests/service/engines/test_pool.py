@@ -58,8 +58,8 @@ async def use(pool: Pool, work: Callable[[], Awaitable[None]]) -> None:
 
 async def ask(pool: Pool, model: str = "normal") -> int:
     """Number of the stream's events."""
-    async with pool.stream(COMPLETIONS, body(model)) as response:
-        return len([event async for event in read_events(response)])
+    async with pool.stream(COMPLETIONS, body(model)) as pieces:
+        return len([event async for event in read_events(pieces)])
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
