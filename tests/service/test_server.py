@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -56,13 +57,16 @@ def test_signal_stops_it_gracefully(parts: SimpleNamespace, stop: signal.Signals
     def ask_and_stop() -> None:
         # The socket listens already, so this waits until the application has started.
         seen.append(httpx.get(f"{url}/readyz", timeout=30).status_code)
+        # A collection of all that was loaded would stop every stream.
+        seen.append(gc.get_freeze_count() > 0)
         os.kill(os.getpid(), stop)
 
     visitor = threading.Thread(target=ask_and_stop)
     visitor.start()
     serve(parts.services, listener)
     visitor.join()
-    assert seen == [200]
+    assert seen == [200, True]
+    assert not gc.get_freeze_count()
     assert parts.engine.closed
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
