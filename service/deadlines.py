@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation of a dependency at run time
 
-from service.errors import InvalidRequestError
+from service.errors import EngineTimeoutError, InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from service.parts import Services
 
 HEADER = "X-Request-Timeout"
@@ -33,3 +37,19 @@ async def requested_deadline(request: Request) -> float:
         message = f"the header {HEADER} is {given[:40]!r}: give the seconds that you wait, above 0, or leave it out"
         raise InvalidRequestError(message, param=HEADER)
     return asyncio.get_running_loop().time() + min(seconds, longest)
+
+
+@asynccontextmanager
+async def in_time(deadline: float) -> AsyncIterator[None]:
+    """End what an engine is at when `deadline` comes, by the event loop's clock. Raises EngineTimeoutError then."""
+    began = time.monotonic()
+    try:
+        # asyncio's timeout cancels once, so that closing a stream may itself wait; anyio's would not let it.
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError:
+        message = (
+            f"the engine did not finish within the request's time, {time.monotonic() - began:.2f} s after it began "
+            "(X-Request-Timeout, at most CLEANROOM_REQUEST_TIMEOUT)"
+        )
+        raise EngineTimeoutError(message) from None

@@ -22,6 +22,7 @@ from guard.types import Action, OwnerKind
 from guard.watch import EARLY, LATE
 from service.admission import admission_for
 from service.completion import Choice, Completion
+from service.deadlines import in_time
 from service.errors import EngineTimeoutError, GuardUnavailableError
 from service.even_times import EvenTimes
 from service.exemptions import exempt_for
@@ -147,15 +148,8 @@ class Pipeline:
         caller, text = request.caller, request.prompts[index // request.n]
         sampling = _varied(request.sampling, index % request.n)
         deadline = request.deadline or asyncio.get_running_loop().time() + self._request_timeout
-        prompt = await build_prompt(
-            self._engine,
-            text,
-            request.suffix,
-            sampling.max_tokens,
-            around=request.around,
-            truncate=request.truncate,
-            cache_key=self._cache_key(caller.org),
-        )
+        with self._refusing():
+            prompt = await self._prompt(request, text, sampling.max_tokens, deadline)
         query = GuardQuery("", caller.org, text, policy=caller.policy, suffix=request.suffix or "", exempt=exempt)
         outlet = (
             None
@@ -177,7 +171,8 @@ class Pipeline:
                 place.free()
                 await self._record(request, index, writing, replace(released, decision=first.decision))
                 await self._count_leak(caller, first.decision)
-                choice = await self._choice(request, index, writing.draft, prompt, released)
+                async with in_time(deadline):
+                    choice = await self._choice(request, index, writing.draft, prompt, released)
         if outlet is not None:
             outlet.finished(released.text)
         self._note(request.decision_ids[index], writing, released, time.monotonic() - began)
@@ -185,6 +180,19 @@ class Pipeline:
             self._even_times.wrote(writing.seconds, writing.draft.tokens)
             await self._even_times.wait(started, sampling.max_tokens)
         return choice
+
+    async def _prompt(self, request: CompletionRequest, text: str, max_tokens: int, deadline: float) -> EnginePrompt:
+        """What the engine continues; to count its tokens an engine may take a while."""
+        async with in_time(deadline):
+            return await build_prompt(
+                self._engine,
+                text,
+                request.suffix,
+                max_tokens,
+                around=request.around,
+                truncate=request.truncate,
+                cache_key=self._cache_key(request.caller.org),
+            )
 
     async def _choice(
         self, request: CompletionRequest, index: int, draft: Draft, prompt: EnginePrompt, released: Release

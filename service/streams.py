@@ -17,16 +17,14 @@ if TYPE_CHECKING:
     Work: TypeAlias = Callable[[Send], Coroutine[Any, Any, Choice]]
     """Writes one choice; what of it may leave before it is finished is sent."""
 
-# Pieces of a stream that may wait for a slow reader before its engine does.
-PIECES_WAITING = 64
-
 
 async def merged(works: Sequence[Work]) -> AsyncGenerator[Piece | Finished, None]:
     """What these works send, and then each one's choice; closing the stream stops them. Raises what one of them raises.
 
     A work's place among them is the index of its choice.
     """
-    queue: asyncio.Queue[Piece | Finished | Exception] = asyncio.Queue(PIECES_WAITING)
+    # Without a bound of its own: whoever reads slowly would keep the engine's place, and a choice has few tokens.
+    queue: asyncio.Queue[Piece | Finished | Exception] = asyncio.Queue()
 
     async def write(index: int, work: Work) -> None:
         try:

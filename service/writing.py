@@ -6,7 +6,6 @@ leak ruled out; the prompt cache makes that cheap. Knows neither callers, ledger
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
 from contextlib import aclosing
@@ -18,8 +17,9 @@ from anyio import to_thread
 
 from guard.types import Action, Decision
 from guard.unfinished import finished
+from service.deadlines import in_time
 from service.draft import Draft
-from service.errors import EngineError, EngineTimeoutError
+from service.errors import EngineError
 from service.release import Disposition, Release, release
 
 if TYPE_CHECKING:
@@ -123,10 +123,8 @@ class Writing:
         """
         rest = replace(sampling, max_tokens=sampling.max_tokens - len(draft.drawn))
         outlet = self._outlet
-        began = time.monotonic()
         try:
-            # asyncio's timeout cancels once, so that closing the stream may itself wait; anyio's would not let it.
-            async with asyncio.timeout_at(self._deadline):
+            async with in_time(self._deadline):
                 # The protocol promises `aclose()`.
                 stream = cast("AsyncGenerator[Chunk, None]", self._engine.generate(prompt, rest))
                 async with aclosing(stream) as chunks:
@@ -138,12 +136,6 @@ class Writing:
                             break
                 if outlet is not None:
                     await outlet.settle()
-        except TimeoutError:
-            message = (
-                f"the engine did not finish within the request's time, {time.monotonic() - began:.2f} s after it began "
-                "(X-Request-Timeout, at most CLEANROOM_REQUEST_TIMEOUT)"
-            )
-            raise EngineTimeoutError(message) from None
         finally:
             if outlet is not None:
                 await outlet.rewind()

@@ -238,6 +238,22 @@ def test_usage_counts_what_is_released(parts: SimpleNamespace) -> None:
     assert complete(parts.services, ask()).completion_tokens == 0
 
 
+@pytest.mark.parametrize("where", ["prompt", "answer"])
+def test_an_engine_that_hangs_while_it_counts_is_given_up_in_time(
+    make_services: Callable[..., Services], parts: SimpleNamespace, where: str
+) -> None:
+    engine = parts.engine
+    engine.context_window, engine.finish_reason = (64, "length") if where == "prompt" else (0, "stop")
+
+    async def count_tokens(_: str) -> int:
+        return await asyncio.Future()
+
+    engine.count_tokens = count_tokens
+    with pytest.raises(EngineTimeoutError, match="within the request's time"):
+        complete(make_services(request_timeout=0.1), ask(sampling=Sampling(max_tokens=8)))
+    assert len(engine.asked) == (0 if where == "prompt" else 1)
+
+
 def test_engine_that_hangs_is_stopped(make_services: Callable[..., Services], parts: SimpleNamespace) -> None:
     parts.engine.stuck = True
     services = make_services(request_timeout=0.05)
