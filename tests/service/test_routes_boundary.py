@@ -27,6 +27,26 @@ def test_wrong_method(world: SimpleNamespace) -> None:
     assert reply.json()["error"]["code"] == "method_not_allowed"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("HEAD", "/healthz", "GET"),
+        ("OPTIONS", "/v1/completions", "POST"),
+        ("PUT", "/infill", "POST"),
+        ("DELETE", "/v1/models", "GET"),
+        ("TRACE", "/v1/fim/completions", "POST"),
+        ("POST", "/openapi.json", "GET"),
+    ],
+)
+def test_other_methods(world: SimpleNamespace, method: str, path: str, allowed: str) -> None:
+    reply = world.client.request(method, path)
+    assert (reply.status_code, reply.headers["allow"]) == (405, allowed)
+    if method == "HEAD":
+        assert reply.content == b""
+    else:
+        assert reply.json()["error"]["code"] == "method_not_allowed"
+
+
 @pytest.mark.parametrize("path", ["/v1/completions", "/nothing", "/healthz"])
 def test_declared_body_over_the_limit(world: SimpleNamespace, path: str) -> None:
     reply = world.client.post(path, content=b"x" * 1_048_577, headers={"Content-Type": "application/json"})
