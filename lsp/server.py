@@ -51,7 +51,8 @@ class DocumentSync(LanguageServerProtocol):
     def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         """A document was edited; one that was never opened is none of ours."""
         uri = params.text_document.uri
-        if document := self._server.documents.get(uri):
+        # An empty one has no length, but is one.
+        if (document := self._server.documents.get(uri)) is not None:
             self._server.citations.change(uri, document, params.content_changes)
             self._server.changed_document(uri)
 

@@ -220,6 +220,19 @@ def test_an_answer_for_an_older_text_is_dropped(run: Run, editor: SimpleNamespac
     run(scenario())
 
 
+def test_a_document_that_was_empty_is_followed(run: Run, editor: SimpleNamespace, service: SimpleNamespace) -> None:
+    async def scenario() -> None:
+        editor.open("")
+        editor.change(SOURCE, at(0, 0))
+        assert await editor.ghost(1, 4)
+        editor.change("", Range(Position(0, 0), Position(1, 4)))
+        editor.change("x = 7\ny = ", at(0, 0))
+        assert await editor.ghost(1, 4)
+        assert [asked["prompt"] for asked in service.asked] == [SOURCE, "x = 7\ny = "]
+
+    run(scenario())
+
+
 def test_a_prompt_too_long_for_the_model_is_shortened(
     run: Run, editor: SimpleNamespace, service: SimpleNamespace
 ) -> None:
