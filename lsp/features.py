@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from lsp.server import STATUS, CleanroomServer, remark
+from lsp.server import STATUS, CleanroomServer
 from lsp.syntax import word_before
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ def create_server(command_line: CommandLine) -> CleanroomServer:
 
 # pygls hands the server to a first parameter of this name.
 def _initialize(ls: CleanroomServer, params: types.InitializeParams) -> None:
+    folders = [folder.uri for folder in params.workspace_folders or ()]
+    ls.initialize(_plain(params.initialization_options), folders or ([params.root_uri] if params.root_uri else []))
     document = params.capabilities.text_document
     if document is None or document.inline_completion is None:
         # An editor that has ghost text would ask for both at every key.
-        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(_completion)
-    folders = [folder.uri for folder in params.workspace_folders or ()]
-    ls.initialize(_plain(params.initialization_options), folders or ([params.root_uri] if params.root_uri else []))
+        options = types.CompletionOptions(trigger_characters=ls.trigger_characters)
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
 
 
 def _initialized(ls: CleanroomServer, _: types.InitializedParams) -> None:
@@ -107,7 +108,7 @@ def _show_decision(ls: CleanroomServer, *_: Any) -> dict[str, object] | None:  #
     if last is None:
         return None
     finding = last.finding
-    message = remark(last) or f"decision {last.decision}: {'a suggestion' if last.text else 'nothing was suggested'}"
+    message = last.remark or f"decision {last.decision}: {'a suggestion' if last.text else 'nothing was suggested'}"
     ls.window_show_message(types.ShowMessageParams(types.MessageType.Info, message))
     return {
         "decision": last.decision,

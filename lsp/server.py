@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 STATUS = "cleanroom/didChangeStatus"
 CITATION = "cleanroom/citation"
 CITATIONS = "cleanroom/citations"
+RETRY = "cleanroom/retry"
 
 
 class DocumentSync(LanguageServerProtocol):
@@ -75,7 +76,7 @@ class CleanroomServer(LanguageServer):
         super().__init__("cleanroom", version("cleanroom"), protocol_cls=DocumentSync)
         self.documents: dict[str, Document] = {}
         self.workspace_folders = Workspace()
-        self.standing = Standing(self._tell)
+        self.standing = Standing(self._tell, self._retry)
         self.outcomes = Outcomes(self._text_of, self._taken_over)
         self.citations = Citations(self._tell_citations)
         self.last: Proposal | None = None
@@ -89,6 +90,7 @@ class CleanroomServer(LanguageServer):
         self._suggester: Suggester | None = None
         self._neighbours = Neighbours()
         self._unread: dict[str, None] = {}
+        self._unanswered: str | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     def open_document(self, uri: str, document: Document) -> None:
@@ -134,6 +136,7 @@ class CleanroomServer(LanguageServer):
             proposal = await suggester.propose(Request(uri, document, position, selected, invoked))
         except LanguageServerError as error:
             if suggester is self._suggester:
+                self._unanswered = uri
                 self.standing.failed(error, suggester.client.ready)
             return None
         # What was meant for an older text, or by another service, must not be shown.
@@ -142,7 +145,7 @@ class CleanroomServer(LanguageServer):
             return None
         if proposal.decision:
             self.last = proposal
-            self.standing.well(remark(proposal))
+            self.standing.well(proposal.remark)
         return (proposal, self._offered(uri, document, proposal)) if proposal.text else None
 
     def initialize(self, options: object, folders: list[str]) -> None:
@@ -166,6 +169,11 @@ class CleanroomServer(LanguageServer):
         if settings != self._settings:
             self._use(settings)
             self.standing.rest(*_resting(settings))
+
+    @property
+    def trigger_characters(self) -> list[str]:
+        """Characters behind which a menu is to open by itself."""
+        return list(self._settings.trigger_characters) if self._settings else []
 
     async def sign_in(self, key: object) -> Status:
         """Use another key from now on, if it is one; the status says whether the service takes it."""
@@ -256,18 +264,15 @@ class CleanroomServer(LanguageServer):
         document = self.documents.get(uri)
         return None if document is None else document.text
 
+    def _retry(self) -> None:
+        """Tell the editor that what it asked while there was no answer would get one now: it asks at keys alone."""
+        if self._unanswered in self.documents:
+            self.protocol.notify(RETRY, {"uri": self._unanswered})
+        self._unanswered = None
+
     def _tell(self, status: Status) -> None:
         if self.talking:
             self.protocol.notify(STATUS, asdict(status))
-
-
-def remark(proposal: Proposal) -> str:
-    """What the developer should know of a proposal: the licence that it matches, or did before it was cut."""
-    finding = proposal.finding
-    if finding is None:
-        return ""
-    what = "a suggestion was held back: it matches" if finding.withheld else "the suggestion matches"
-    return f"{what} code under {finding.license} ({finding.source}), decision {proposal.decision}"
 
 
 def _cited(offer: Offer) -> Citation | None:

@@ -36,6 +36,7 @@ _OPTIONS: dict[str, type] = {
     "debounceMin": int,
     "debounceMax": int,
     "feedback": bool,
+    "triggerCharacters": list,
     "caFile": str,
     "unsafeAcceptAnyCertificate": bool,
 }
@@ -65,6 +66,7 @@ class Settings:
     context: bool = True
     debounce: tuple[float, float] = (0.1, 1.0)
     feedback: bool = True
+    trigger_characters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class CommandLine:
             context=named.get("context", True),
             debounce=(least / 1000, max(least, most) / 1000),
             feedback=named.get("feedback", True),
+            trigger_characters=tuple(named.get("triggerCharacters", ())),
         )
 
     def key(self) -> str | None:

@@ -33,8 +33,10 @@ class Status:
 class Standing:
     """The status, told whenever it changes. Belongs to one event loop."""
 
-    def __init__(self, tell: Callable[[Status], None]) -> None:
+    def __init__(self, tell: Callable[[Status], None], returned: Callable[[], None]) -> None:
+        """`returned` is called when a service that was away is found to be back, or a quota to be over."""
         self._tell = tell
+        self._returned = returned
         self._busy = 0
         self._resting = Status(busy=False, message="", kind=StatusKind.NORMAL)
         self._watch: asyncio.Task[None] | None = None
@@ -101,10 +103,12 @@ class Standing:
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self.well()
+        self._returned()
 
     async def _look(self, ready: Callable[[], Awaitable[bool]]) -> None:
         while True:
             await asyncio.sleep(LOOK_AGAIN)
             if await ready():
                 self.well()
+                self._returned()
                 return

@@ -59,6 +59,14 @@ class Proposal:
     decision: str = ""
     finding: Finding | None = None
 
+    @property
+    def remark(self) -> str:
+        """What the developer should know of it: the licence that it matches, or did before it was cut."""
+        if self.finding is None:
+            return ""
+        what = "a suggestion was held back: it matches" if self.finding.withheld else "the suggestion matches"
+        return f"{what} code under {self.finding.license} ({self.finding.source}), decision {self.decision}"
+
 
 class Suggester:
     """Proposals by one service. Use it in one event loop."""

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from e2e.served import Home, Upstream, _process, copied, package_root
 from e2e.test_completions import recited
+
+from service.server import claim_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +47,7 @@ class Cleanroom:
     upstream: Upstream
     port: int = 0
     pid: int = 0
+    metrics_port: int = field(default_factory=lambda: free_port())  # noqa: PLW0108 - defined below
     _running: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -57,8 +61,22 @@ class Cleanroom:
     def start(self) -> None:
         """Serve, on the port of the first time."""
         arguments = (*ENGINE, "--base-url", self.upstream.url, "--port", str(self.port))
-        self.pid, url = self._running.enter_context(_process(self.home, *arguments, ready=True))
+        metrics = str(self.metrics_port)
+        process = _process(self.home, *arguments, ready=True, metrics_port=metrics)
+        self.pid, url = self._running.enter_context(process)
         self.port = int(url.rpartition(":")[2])
+
+    def counted(self, language: str, outcome: str) -> float:
+        """How many completions in editors came to this, as the service's metrics have it."""
+        page = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics").text
+        named = (f'language="{language}"', f'outcome="{outcome}"')
+        lines = [line for line in page.splitlines() if line.startswith("cleanroom_suggestions_total{")]
+        return sum(float(line.split()[-1]) for line in lines if all(name in line for name in named))
+
+    def make_key(self) -> tuple[str, str]:
+        """Another key of the caller's: its id, and the key."""
+        made = self.home.answer("key", "create", "--org", "birch", "--scope", "complete", "--json")
+        return made["id"], made["secret"]  # type: ignore[index,call-overload,no-any-return]
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -66,6 +84,12 @@ class Cleanroom:
 
     def stop(self) -> None:
         self._running.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with claim_port("127.0.0.1", 0) as free:
+        return int(free.getsockname()[1])
 
 
 @dataclass(frozen=True)

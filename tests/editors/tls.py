@@ -26,9 +26,10 @@ def encrypted(port: int, certificate: Certificate) -> Iterator[str]:
     async def serve() -> asyncio.Server:
         return await asyncio.start_server(lambda *ends: _join(*ends, port), HOST, 0, ssl=context)
 
-    server = loop.run_until_complete(serve())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    # By its own thread: that of a test may have a loop that runs, as Playwright's does.
+    server = asyncio.run_coroutine_threadsafe(serve(), loop).result(20)
     try:
         yield f"https://{HOST}:{server.sockets[0].getsockname()[1]}"
     finally:

@@ -34,6 +34,7 @@ PATIENCE = 20.0
 STATUS = "cleanroom/didChangeStatus"
 CITATION = "cleanroom/citation"
 CITATIONS = "cleanroom/citations"
+RETRY = "cleanroom/retry"
 COMMAND = (sys.executable, "-P", "-c", "from lsp.cli import app; app()")
 
 
@@ -130,16 +131,22 @@ class Editor:
         self.complaints: list[str] = []
         self.citations: list[dict[str, Any]] = []
         self.standing: list[dict[str, Any]] = []
+        self.retries: list[str] = []
         self.capabilities = types.ServerCapabilities()
         self._news = asyncio.Event()
         # pygls marks what it registers, which methods do not allow.
         self.client.feature(STATUS)(lambda params: self._hear(params._asdict()))
         self.client.feature(CITATION)(lambda params: self.citations.append(params._asdict()))
         self.client.feature(CITATIONS)(lambda params: self.standing.append(params._asdict()))
+        self.client.feature(RETRY)(lambda params: self._hear_retry(params.uri))
         self.client.feature(types.WINDOW_SHOW_MESSAGE)(lambda params: self.complaints.append(params.message))
 
     def _hear(self, status: dict[str, Any]) -> None:
         self.statuses.append(status)
+        self._news.set()
+
+    def _hear_retry(self, uri: str) -> None:
+        self.retries.append(uri)
         self._news.set()
 
     async def start(self, arguments: tuple[str, ...], key: str | None) -> None:
@@ -186,11 +193,13 @@ class Editor:
 
     async def told(self, **expected: object) -> dict[str, Any]:
         """The first status yet to come, or the one that stands, that has these values."""
+        await self.until(lambda: self.statuses and expected.items() <= self.statuses[-1].items())
+        return self.statuses[-1]
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for a status or a retry by which it holds."""
         async with asyncio.timeout(PATIENCE):
-            while True:
-                status = self.statuses[-1] if self.statuses else {}
-                if expected.items() <= status.items():
-                    return status
+            while not holds():
                 self._news.clear()
                 await self._news.wait()
 
@@ -337,6 +346,7 @@ def editor(_editor: Editor, service: Service) -> Editor:
     """An editor whose server asks `service`, and which has been told nothing yet."""
     del service
     _editor.statuses.clear()
+    _editor.retries.clear()
     return _editor
 
 

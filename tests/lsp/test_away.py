@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from samples.self_signed import self_signed
 from starlette.responses import JSONResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import SimpleNamespace
 
     Run = Callable[..., object]
@@ -81,6 +82,75 @@ def test_an_overloaded_service_is_back_without_a_request(
         await editor.told(busy=False, kind="Normal", message="")
 
     run(scenario())
+
+
+def test_who_got_no_answer_is_told_when_there_would_be_one(
+    run: Run, editor: SimpleNamespace, service: SimpleNamespace
+) -> None:
+    async def scenario() -> None:
+        away = JSONResponse({"error": {"message": "later", "code": "guard_unavailable"}}, status_code=503)
+        editor.open(SOURCE)
+        editor.open(SOURCE, "file:///project/closed.py")
+        for uri, told in {"file:///project/a.py": True, "file:///project/closed.py": False}.items():
+            service.response = away
+            assert await editor.ghost(1, 4, uri=uri) == []
+            await editor.told(busy=False, kind="Warning")
+            if not told:
+                editor.close(uri)
+            service.response = None
+            await editor.told(busy=False, kind="Normal")
+            # What the server says goes in order.
+            await editor.command("cleanroom/rejected")
+            assert editor.retries == [uri] * told
+            editor.retries.clear()
+        assert await editor.ghost(1, 4)
+
+    run(scenario())
+
+
+def test_a_connection_that_takes_long_costs_no_key(
+    run: Run, edit: Callable[..., Any], secured: SimpleNamespace
+) -> None:
+    # The first to come waits at the door, as at a machine that has too much to do for a handshake of TLS.
+    async def scenario() -> None:
+        async with slow_door(secured.port, 1.0) as port:
+            options = {"url": f"https://127.0.0.1:{port}", "apiKey": "cr_test", "unsafeAcceptAnyCertificate": True}
+            async with edit(options=options, key=None) as editor:
+                editor.open(SOURCE)
+                assert await editor.ghost(1, 4) == []
+                assert "does not answer in time" in editor.statuses[-1]["message"]
+                await editor.until(lambda: editor.retries)
+                assert await editor.ghost(1, 4)
+                assert "unsafeAcceptAnyCertificate" in (await editor.told(busy=False, kind="Warning"))["message"]
+
+    run(scenario())
+
+
+@asynccontextmanager
+async def slow_door(port: int, seconds: float) -> AsyncIterator[int]:
+    """The port of a way to `port`, on which whoever comes first waits for `seconds`."""
+    waits = [seconds]
+    ends: set[asyncio.Task[None]] = set()
+
+    async def passes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def enters(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(waits.pop() if waits else 0)
+        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)
+        ways = [(reader, behind_writer), (behind_reader, writer)]
+        ends.update(asyncio.create_task(passes(*way)) for way in ways)
+
+    server = await asyncio.start_server(enters, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.gather(*ends)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     Run = Callable[..., object]
 
 SOURCE = "def grow(n):\n    "
+SERVER = [sys.executable, "-P", "-c", "from lsp.cli import app; app()"]
 
 
 def at(line: int, character: int, end: int | None = None) -> Range:
@@ -68,13 +72,26 @@ def test_an_editor_without_ghost_text_has_menu_items(
 ) -> None:
     async def scenario() -> None:
         service.text = "\n    return n + 1\n"
-        async with edit("--url", service.url, ghost=False) as editor:
+        options = {"triggerCharacters": [" ", "("]}
+        async with edit("--url", service.url, options=options, ghost=False) as editor:
+            assert editor.capabilities.completion_provider.trigger_characters == (" ", "(")
             editor.open("def grow(n):")
             (item,) = await editor.menu(0, 12)
             assert item.label == "return n + 1"
             assert item.text_edit == types.TextEdit(at(0, 12), service.text.rstrip())
 
     run(scenario())
+
+
+def test_an_editor_that_says_null_of_ghost_text_has_both() -> None:
+    # Emacs' lsp-mode does, and asks for ghost text all the same.
+    can = {"textDocument": {"inlineCompletion": None}, "general": {"positionEncodings": ["utf-32"]}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": None, "capabilities": can}}
+    body = json.dumps(message).encode()
+    asked = b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    done = subprocess.run(SERVER, input=asked, capture_output=True, timeout=60, check=False)
+    answered = json.loads(done.stdout.partition(b"\r\n\r\n")[2])["result"]["capabilities"]
+    assert {"completionProvider", "inlineCompletionProvider"} <= answered.keys()
 
 
 def test_a_menu_item_begins_with_the_word_that_is_being_typed(

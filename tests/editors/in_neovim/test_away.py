@@ -31,9 +31,11 @@ def test_the_service_is_killed_and_comes_back(nvim: Neovim, cleanroom: Cleanroom
         nvim.shows("Cleanroom !")
     finally:
         cleanroom.start()
-    nvim.keys("1<CR>y = ")
-    nvim.shows("y = " + GHOST)
+    # Whoever stands where they typed has been waiting, and need not type on.
+    nvim.shows("x = " + GHOST)
     nvim.told(kind="Normal", busy=False)
+    nvim.keys("<Tab>")
+    nvim.until(lambda: nvim.lines[1] == "    x = " + GHOST)
 
 
 def test_the_language_server_is_killed_and_comes_back(nvim: Neovim) -> None:
@@ -97,3 +99,8 @@ def test_a_self_signed_certificate_takes_a_setting(
             nvim.keys("GAx = ")
             nvim.shows(GHOST)
             nvim.told(kind="Normal")
+        with open_(url, settings={"unsafeAcceptAnyCertificate": True}) as nvim:
+            nvim.edit(project / "numbers.py")
+            nvim.keys("GAx = ")
+            nvim.shows(GHOST)
+            assert "unsafeAcceptAnyCertificate" in nvim.told(kind="Warning")["message"]

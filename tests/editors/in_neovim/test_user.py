@@ -34,9 +34,61 @@ def test_without_a_key_nothing_is_asked_until_one_is_typed_in(
         nvim.keys("<Esc>:wshada<CR>:Cleanroom signout<CR>")
         nvim.told(kind="Inactive")
         assert not file.exists()
+    # There is a key in the environment now, which must not count either.
+    with open_() as nvim:
+        nvim.edit(project / "numbers.py")
+        nvim.told(kind="Inactive", message="signed out: :Cleanroom signin takes a key")
+        nvim.keys("GAx = <Esc>:Cleanroom signin<CR>")
+        nvim.shows("Cleanroom API key:")
+        nvim.keys(cleanroom.key + "<CR>")
+        nvim.told(kind="Normal")
+        nvim.keys("A")
+        nvim.shows("x = " + GHOST)
+        nvim.keys("<Esc>:Cleanroom signout<CR>")
+        nvim.told(kind="Inactive")
     kept = [path for path in (tmp_path / "user").rglob("*") if path.is_file()]
     assert any(path.suffix == ".shada" for path in kept)
     assert not [path for path in kept if cleanroom.key.encode() in path.read_bytes()]
+
+
+def test_a_revoked_key_is_an_error_until_there_is_another(nvim: Neovim, cleanroom: Cleanroom) -> None:
+    id_, key = cleanroom.make_key()
+    for typed in (key, cleanroom.key):
+        nvim.keys("<Esc>:Cleanroom signin<CR>")
+        nvim.shows("Cleanroom API key:")
+        nvim.keys(typed + "<CR>")
+        nvim.told(kind="Normal")
+        nvim.keys("GA<CR>x = ")
+        nvim.shows("x = " + GHOST)
+        if typed == key:
+            assert cleanroom.home.run("key", "revoke", id_).returncode == 0
+            nvim.keys("1 + ")
+            nvim.told(kind="Error", busy=False)
+            assert nvim.lines[-1] == "    x = 1 + "
+
+
+def test_what_became_of_completions_is_counted(nvim: Neovim, cleanroom: Cleanroom) -> None:
+    outcomes = ("shown", "accepted", "partly_accepted", "rejected")
+    before = [cleanroom.counted("python", outcome) for outcome in outcomes]
+    nvim.keys("GAx = ")
+    nvim.shows("x = " + GHOST)
+    nvim.keys("<Tab>")
+    nvim.until(lambda: nvim.lines[-1] == "    x = " + GHOST)
+    nvim.keys("<CR>y = ")
+    nvim.shows("y = " + GHOST)
+    nvim.keys("<M-w>")
+    nvim.until(lambda: nvim.lines[-1] == "    y = return")
+    nvim.keys("<C-]><CR>z = ")
+    nvim.shows("z = " + GHOST)
+    nvim.keys("<C-]>8<CR>")
+
+    def counted() -> bool:
+        now = [cleanroom.counted("python", outcome) for outcome in outcomes]
+        shown, accepted, partly, rejected = (count - earlier for count, earlier in zip(now, before, strict=True))
+        # Behind what was taken over there may have been more.
+        return shown >= 3 and accepted == 1 and partly == 1 and rejected >= 1
+
+    nvim.until(counted, "what became of them")
 
 
 def test_a_key_file_that_others_can_read_is_not_used(open_: Open, project: Path, tmp_path: Path) -> None:

@@ -33,7 +33,16 @@ async function start(context: vscode.ExtensionContext, key: Key, status: Status,
   const started = new LanguageClient(
     "cleanroom-server",
     "Cleanroom",
-    { command: program, args },
+    {
+      command: program,
+      args,
+      // Read at every start, as the options below.
+      options: {
+        get env() {
+          return key.environment;
+        },
+      },
+    },
     {
       documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }],
       // Asked for at every start: one that ended must not take up with settings and a key of long ago.
@@ -55,14 +64,12 @@ async function start(context: vscode.ExtensionContext, key: Key, status: Status,
   client = started;
   context.subscriptions.push(
     started.onNotification("cleanroom/didChangeStatus", (params: unknown) => {
-      status.show(params);
+      status.show(params, key.signedOut);
       void watch.heard(() => started.start());
     }),
+    started.onNotification("cleanroom/retry", (params: unknown) => watch.retry(params)),
     started.onNotification("cleanroom/citations", (params: unknown) => citations.show(params)),
     started.onDidChangeState(({ newState }) => {
-      if (newState === State.Running && key.signedOut) {
-        void started.sendRequest(EXECUTE, { command: "cleanroom/signOut", arguments: [] });
-      }
       if (newState === State.Stopped && status.kind === "Normal") {
         status.show({ busy: false, kind: "Inactive", message: "no language server runs" });
       }
@@ -111,7 +118,7 @@ function report(answer: Answer | null | undefined): void {
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const status = new Status();
   const citations = new Citations();
-  const key = new Key(context.secrets);
+  const key = new Key(context.secrets, context.globalState);
   const restart = async (): Promise<void> => {
     await stop();
     citations.clearAll();

@@ -2,6 +2,9 @@
 import * as vscode from "vscode";
 
 const NAME = "cleanroom.apiKey";
+const SIGNED_OUT = "cleanroom.signedOut";
+// Where a language server finds a key by itself.
+const VARIABLE = "CLEANROOM_API_KEY";
 
 export class Key {
   /** As the keyring had it last: who starts a server anew cannot wait for the keyring. */
@@ -9,9 +12,18 @@ export class Key {
   /** Whether somebody signed out, so that a key of the environment does not count either. */
   signedOut = false;
 
-  constructor(private readonly secrets: vscode.SecretStorage) {}
+  constructor(
+    private readonly secrets: vscode.SecretStorage,
+    private readonly state: vscode.Memento,
+  ) {}
+
+  /** For a language server that is started now, which must find no key by itself where somebody signed out. */
+  get environment(): NodeJS.ProcessEnv {
+    return this.signedOut ? { ...process.env, [VARIABLE]: "" } : process.env;
+  }
 
   async load(): Promise<void> {
+    this.signedOut = this.state.get(SIGNED_OUT, false);
     this.current = await this.secrets.get(NAME);
   }
 
@@ -28,14 +40,20 @@ export class Key {
       return undefined;
     }
     this.current = key;
-    this.signedOut = false;
+    await this.note(false);
     await this.secrets.store(NAME, key);
     return key;
   }
 
   async forget(): Promise<void> {
     this.current = undefined;
-    this.signedOut = true;
+    await this.note(true);
     await this.secrets.delete(NAME);
+  }
+
+  /** Outlives the window, as the keyring does. */
+  private async note(signedOut: boolean): Promise<void> {
+    this.signedOut = signedOut;
+    await this.state.update(SIGNED_OUT, signedOut || undefined);
   }
 }

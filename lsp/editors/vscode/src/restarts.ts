@@ -1,4 +1,5 @@
-// What happens when the language server ends by itself: it is started again, but not for ever.
+// What happens when the language server ends by itself: it is started again, but not for ever. And who typed while it, or
+// the service, was away is asked for then.
 import * as vscode from "vscode";
 import {
   CloseAction,
@@ -19,7 +20,8 @@ export class Restarts implements ErrorHandler {
   /** Whether VS Code is made to ask by what is here, as if by a key: nobody has invoked it. */
   asksItself = false;
   private ended: number[] = [];
-  private away: number | undefined;
+  // Since when there is none: now, when the first is about to be started.
+  private away: number | undefined = Date.now();
   private edited: { document: vscode.TextDocument; at: number } | undefined;
   private readonly typing = vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
     if (contentChanges.length && document.uri.scheme !== "output") {
@@ -60,12 +62,24 @@ export class Restarts implements ErrorHandler {
     await ready();
     const here = vscode.window.activeTextEditor?.document;
     if (this.edited && this.edited.document === here && this.edited.at > away - UNANSWERED) {
-      this.asksItself = true;
-      try {
-        await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
-      } finally {
-        this.asksItself = false;
-      }
+      await this.ask();
+    }
+  }
+
+  /** The service is back: what was asked of it for a document while it was away would get an answer now. */
+  async retry(params: unknown): Promise<void> {
+    const { uri } = (params ?? {}) as { uri?: unknown };
+    if (uri === vscode.window.activeTextEditor?.document.uri.toString()) {
+      await this.ask();
+    }
+  }
+
+  private async ask(): Promise<void> {
+    this.asksItself = true;
+    try {
+      await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
+    } finally {
+      this.asksItself = false;
     }
   }
 

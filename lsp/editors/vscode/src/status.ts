@@ -23,12 +23,15 @@ export class Status {
     this.item.show();
   }
 
-  /** Takes a status of the server's; an error is told once. */
-  show(params: unknown): void {
+  /** Takes a status of the server's; an error is told once. The server does not know of `signedOut`. */
+  show(params: unknown, signedOut = false): void {
     const { busy, kind, message } = (params ?? {}) as Record<string, unknown>;
     const known = typeof kind === "string" && kind in ICONS;
     this.kind = known ? (kind as Kind) : "Error";
     this.message = known ? String(message ?? "") : "the language server sent a status that is none: is it Cleanroom?";
+    if (signedOut && this.kind === "Inactive") {
+      this.message = "signed out: Cleanroom: Sign In takes a key";
+    }
     this.item.text = `${busy === true ? "$(loading~spin)" : ICONS[this.kind]} Cleanroom`;
     this.item.tooltip = this.message || "Completions come";
     this.item.accessibilityInformation = { label: `Cleanroom: ${this.kind} ${this.message}` };

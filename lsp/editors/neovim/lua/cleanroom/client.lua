@@ -25,6 +25,10 @@ function M.wanted(bufnr)
   if vim.api.nvim_buf_get_name(bufnr) == '' then
     return false, 'this buffer has no name: save it'
   end
+  if vim.bo[bufnr].filetype == '' then
+    -- Neovim starts language servers when a filetype is set.
+    return false, 'this buffer has no filetype: :set filetype=text gives it one'
+  end
   if vim.tbl_contains(options.current.disabled_filetypes, vim.bo[bufnr].filetype) then
     return false, ('disabled_filetypes has %s'):format(vim.bo[bufnr].filetype)
   end
@@ -77,8 +81,13 @@ local function on_init(client)
     local _, _, problem = key.get()
     if problem and type(result) == 'table' and result.kind == 'Inactive' then
       result = { kind = 'Error', message = problem }
+    elseif type(result) == 'table' and result.kind == 'Inactive' and key.signed_out() then
+      result = { kind = 'Inactive', message = 'signed out: :Cleanroom signin takes a key' }
     end
     status.set(result)
+  end
+  client.handlers['cleanroom/retry'] = function(_, result)
+    require('cleanroom.ghost').retry(type(result) == 'table' and result.uri)
   end
   client.handlers['cleanroom/citations'] = function(_, result)
     citation.show(result, client)

@@ -190,6 +190,22 @@ function M.trigger()
   end
 end
 
+-- Has Neovim ask for whoever is typing in this buffer and has been waiting: it asks when the cursor moves.
+local function ask_for_typist(bufnr)
+  if bufnr == vim.api.nvim_get_current_buf() and vim.api.nvim_get_mode().mode == 'i' then
+    vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = bufnr, modeline = false })
+  end
+end
+
+-- The service is back: what was asked of it for a document while it was away would get an answer now.
+---@param uri any
+function M.retry(uri)
+  local bufnr = vim.api.nvim_get_current_buf()
+  if uri == vim.uri_from_bufnr(bufnr) and handlers[bufnr] and not M.visible() then
+    ask_for_typist(bufnr)
+  end
+end
+
 ---@param client vim.lsp.Client
 ---@param bufnr integer
 function M.attach(client, bufnr)
@@ -222,10 +238,8 @@ function M.attach(client, bufnr)
       end
     end,
   })
-  -- Whoever types already has been waiting for the server: Neovim asks when the cursor moves.
-  if bufnr == vim.api.nvim_get_current_buf() and vim.api.nvim_get_mode().mode == 'i' then
-    vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = bufnr, modeline = false })
-  end
+  -- Whoever types already has been waiting for the server.
+  ask_for_typist(bufnr)
 end
 
 return M

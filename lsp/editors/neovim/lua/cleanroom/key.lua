@@ -5,8 +5,15 @@ local options = require('cleanroom.options')
 local M = {}
 
 local OTHERS = tonumber('077', 8)
+local SIGNED_OUT = 'signed out'
 local memory ---@type string? what was typed in, where no file keeps it
 local signed_out = false
+
+-- Says beside the key file that somebody signed out, so that no key of the environment is used when Neovim starts anew.
+local function marker()
+  local path = options.current.key_file
+  return path and path .. '.signed-out'
+end
 
 -- What is in the key file; nil and what is wrong with it where it cannot be used.
 ---@return string? key, string? problem
@@ -35,7 +42,7 @@ end
 ---@return string? key, string source, string? problem
 function M.get()
   if signed_out then
-    return nil, 'signed out', nil
+    return nil, SIGNED_OUT, nil
   end
   if memory then
     return memory, 'typed in', nil
@@ -44,11 +51,33 @@ function M.get()
   if key or problem then
     return key, tostring(options.current.key_file), problem
   end
+  if marker() and vim.uv.fs_stat(marker()) then
+    return nil, SIGNED_OUT, nil
+  end
   key = vim.env.CLEANROOM_API_KEY
   if key and key ~= '' then
     return key, '$CLEANROOM_API_KEY', nil
   end
   return nil, 'none', nil
+end
+
+-- Writes a file that its owner alone can read. Anew under another name: the old file may belong to a looser mode, and
+-- must not be half written.
+local function write(path, text)
+  vim.fn.mkdir(vim.fs.dirname(path), 'p', tonumber('700', 8))
+  local new = path .. '.new'
+  vim.uv.fs_unlink(new)
+  local file, problem = vim.uv.fs_open(new, 'wx', tonumber('600', 8))
+  if not file then
+    return false, problem
+  end
+  local written
+  written, problem = vim.uv.fs_write(file, text)
+  vim.uv.fs_close(file)
+  if not written then
+    return false, problem
+  end
+  return vim.uv.fs_rename(new, path)
 end
 
 -- Keeps a key: in the key file if there is to be one, else until Neovim ends.
@@ -60,36 +89,38 @@ function M.keep(key)
   if not path then
     return nil
   end
-  vim.fn.mkdir(vim.fs.dirname(path), 'p', tonumber('700', 8))
-  -- Written anew under another name: the old file may belong to a looser mode, and must not be half written.
-  local new = path .. '.new'
-  vim.uv.fs_unlink(new)
-  local file, problem = vim.uv.fs_open(new, 'wx', tonumber('600', 8))
-  if file then
-    local written
-    written, problem = vim.uv.fs_write(file, key .. '\n')
-    vim.uv.fs_close(file)
-    if written then
-      local renamed
-      renamed, problem = vim.uv.fs_rename(new, path)
-      if renamed then
-        memory = nil
-        return nil
-      end
-    end
+  vim.uv.fs_unlink(marker())
+  local written, problem = write(path, key .. '\n')
+  if written then
+    memory = nil
+    return nil
   end
   return ('the key is kept until Neovim ends, since it cannot be written to %s: %s'):format(path, problem)
 end
 
--- Forgets the key, and removes the key file. A key of the environment is not used any more.
+-- Forgets the key, and removes the key file. A key of the environment is not used until somebody signs in.
 ---@return string? problem
 function M.forget()
   memory, signed_out = nil, true
   local path = options.current.key_file
-  if path and vim.uv.fs_stat(path) then
-    local _, problem = vim.uv.fs_unlink(path)
-    return problem and ('%s cannot be removed: %s'):format(path, problem)
+  if not path then
+    return nil
   end
+  local noted, why = write(marker(), '')
+  if vim.uv.fs_stat(path) then
+    local _, problem = vim.uv.fs_unlink(path)
+    if problem then
+      return ('%s cannot be removed: %s'):format(path, problem)
+    end
+  end
+  return not noted and ('signed out until Neovim ends, since %s cannot be written: %s'):format(marker(), why) or nil
+end
+
+-- Whether somebody signed out, now or before Neovim was started.
+---@return boolean
+function M.signed_out()
+  local _, source = M.get()
+  return source == SIGNED_OUT
 end
 
 -- Asks for a key. The callback gets none where nothing was typed.
