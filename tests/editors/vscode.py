@@ -6,16 +6,15 @@ import json
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consoles.chromium import started
+from editors.conftest import free_port
 from playwright.sync_api import expect
-
-from service.server import claim_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from playwright.sync_api import Locator, Page
 
@@ -42,7 +41,7 @@ class VSCode:
 
     def __init__(self, page: Page, folder: Path) -> None:
         self.page = page
-        self._folder = folder
+        self.folder = folder
 
     def open(self, name: str) -> None:
         """Open a file by its name, with the cursor at its end."""
@@ -53,8 +52,18 @@ class VSCode:
         """Open a file by its name."""
         self.page.keyboard.press("Control+P")
         # By its path, since the search for names may not know it yet.
-        self._choose(str(self._folder / name), name)
+        self._choose(str(self.folder / name), name)
         self.page.locator(".tab.active", has_text=name).wait_for(timeout=PATIENCE)
+
+    def appears(self) -> None:
+        """Wait until the window stands, with the extension in it."""
+        self.page.locator(".monaco-workbench").wait_for(timeout=PATIENCE)
+        expect(self.item).to_be_visible(timeout=PATIENCE)
+
+    def reload(self) -> None:
+        """Close the window and open it again: what the extension kept in memory is gone."""
+        self.page.reload()
+        self.appears()
 
     def focus(self) -> None:
         """Put the cursor at the end of the editor's text, and wait until keys go there."""
@@ -88,7 +97,8 @@ class VSCode:
     @property
     def ghost(self) -> str:
         """The ghost text on the screen."""
-        parts = self.page.locator(".ghost-text, .ghost-text-decoration, .suggest-preview-text").all_inner_texts()
+        kinds = ".ghost-text, .ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text"
+        parts = self.page.locator(kinds).all_inner_texts()
         return "".join(parts).replace("\u00a0", " ")
 
     @property
@@ -171,9 +181,7 @@ def served(
     subprocess.run(
         [*common, "--install-extension", extension], env=environment, check=True, capture_output=True, timeout=120
     )
-    with claim_port("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
-    address = f"127.0.0.1:{port}"
+    address = f"127.0.0.1:{free_port()}"
     log = (folder / "log").open("w")
     options = ["--auth", "none", "--bind-addr", address, "--disable-workspace-trust", "--disable-telemetry"]
     options += ["--disable-update-check", "--disable-getting-started-override"]
@@ -192,15 +200,15 @@ def served(
 
 
 @contextmanager
-def window(url: str, project: Path) -> Iterator[VSCode]:
+def window(url: str, project: Path | None) -> Iterator[VSCode]:
+    """A window on a folder, or on none."""
     with started() as browser:
         page = browser.new_page(viewport={"width": 1000, "height": 560})
         # Of text that was not saved.
         page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(f"{url}/?folder={project}")
-        page.locator(".monaco-workbench").wait_for(timeout=PATIENCE)
-        code = VSCode(page, project)
-        expect(code.item).to_be_visible(timeout=PATIENCE)
+        page.goto(f"{url}/?ew=true" if project is None else f"{url}/?folder={project}")
+        code = VSCode(page, project or Path("/"))
+        code.appears()
         yield code
         # A window that only goes away is waited for, with its language server, for some time.
         page.goto("about:blank")

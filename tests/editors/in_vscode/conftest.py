@@ -31,17 +31,23 @@ class User:
     folder: Path
     settings: dict[str, object]
 
+    def configure(self, general: dict[str, object] | None = None, **settings: object) -> None:
+        """Change `general` settings and these of the extension's, and no others, of all windows."""
+        named = {f"cleanroom.{name}": value for name, value in settings.items()}
+        changed = json.dumps({**QUIET, **self.settings, **(general or {}), **named})
+        (self.folder / "data" / "User" / "settings.json").write_text(changed)
+
     @contextmanager
-    def window(self, project: Path, **settings: object) -> Iterator[VSCode]:
-        """A window on a project, with these settings of the extension's."""
-        changed = {**QUIET, **self.settings, **{f"cleanroom.{name}": value for name, value in settings.items()}}
-        file = self.folder / "data" / "User" / "settings.json"
-        file.write_text(json.dumps(changed))
+    def window(
+        self, project: Path | None, general: dict[str, object] | None = None, **settings: object
+    ) -> Iterator[VSCode]:
+        """A window on a project, with these settings."""
+        self.configure(general, **settings)
         try:
             with window(self.url, project) as code:
                 yield code
         finally:
-            file.write_text(json.dumps({**QUIET, **self.settings}))
+            self.configure()
 
 
 def kill_language_servers() -> None:
@@ -72,3 +78,17 @@ def code(user: User, project: Path, cleanroom: Cleanroom) -> Iterator[VSCode]:
         code.told("Normal")
         code.open("numbers.py")
         yield code
+
+
+@pytest.fixture(scope="module")
+def _desk(user: User, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
+    with user.window(tmp_path_factory.mktemp("desk")) as code:
+        code.told("Normal")
+        yield code
+
+
+@pytest.fixture
+def desk(_desk: VSCode, cleanroom: Cleanroom) -> VSCode:
+    """A window that the tests of a module share: each opens files of its own."""
+    del cleanroom
+    return _desk
