@@ -76,7 +76,8 @@ def plan_text(
         regime |= {"rounds": settings.rounds * arm.times, "local_passes": settings.passes / settings.rounds}
     if arm.kind["kind"] == "incremental":
         regime["order"] = list(corpora)
-    budget: dict[str, Any] = {} if federated else {"passes": settings.passes * arm.times}
+    # Once a pass: the held-out code is half as long as what is trained on, and looked at in every arm.
+    budget: dict[str, Any] = {} if federated else {"passes": settings.passes * arm.times, "checks": 1}
     if arm.budget == LOSS:
         budget["validation_loss"] = target
     sections: dict[str, dict[str, Any]] = {
@@ -86,8 +87,9 @@ def plan_text(
         "budget": budget,
         "optimizer": {"learning_rate": settings.learning_rate, "batch": settings.batch,
                       "block": settings.block},
-        # What several hold is to be seen as often as they hold it, in every regime.
-        "data": {"deduplicate": False},
+        # What several hold is to be seen as often as they hold it, in every regime; and all of it from everywhere, so
+        # that what a model knows by heart can be drawn out.
+        "data": {"deduplicate": False, "row_starts": "random"},
     }  # fmt: skip
     if arm.kind.get("strategy") == "fedyogi":
         sections["regime.options"] = {"eta": settings.server_rate}

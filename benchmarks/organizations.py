@@ -39,17 +39,22 @@ VENDORED = "pip/_vendor/"
 """What the corpus builder leaves out by itself; named as a tree of its own, it is taken."""
 SHARED, OWN = 0.8, 0.02
 """Share of a file's lines in six-line clones of the twin from which on it is shared, and up to which it is its own."""
-SMALLEST, LARGEST = 1_000, 5_000
+SMALLEST, LARGEST = 800, 4_000
 """Characters of a file that is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Characters of each organization: `shared` and `own` to train on, `held_out` to validate and as many to test."""
+    """Characters of each organization: `shared` and `own` to train on, `validation` and `test` held out.
+
+    `largest`: of a file that is trained on, so that little code is still several files.
+    """
 
     shared: int
     own: int
-    held_out: int
+    validation: int
+    test: int
+    largest: int = 4_000
 
 
 def corpora(cache: Path, folder: Path, amounts: Amounts) -> dict[str, Path]:
@@ -86,7 +91,8 @@ def drawn(one: Files, other: Files, amounts: Amounts) -> tuple[dict[str, str], d
         if sum(map(len, taken[0].values())) >= amounts.shared:
             break
         theirs = next((path for path in candidates[1] if _same_name(mine, path) and shares[1][path] >= SHARED), None)
-        if theirs and shares[0][mine] >= SHARED and _split(mine) is _split(theirs) is Split.TRAIN:
+        fits = len(one[mine]) <= amounts.largest and shares[0][mine] >= SHARED
+        if theirs and fits and _split(mine) is _split(theirs) is Split.TRAIN:
             taken[0][mine], taken[1][theirs] = one[mine], other[theirs]
     _add_own(taken[0], one, [path for path in candidates[0] if shares[0][path] <= OWN], amounts)
     # Of the twin, what is not among the taken: the first may carry all of it.
@@ -120,10 +126,11 @@ def _split(path: str) -> Split:
 
 
 def _add_own(taken: dict[str, str], files: Files, own: Sequence[str], amounts: Amounts) -> None:
-    most = {Split.TRAIN: amounts.own, Split.VALIDATION: amounts.held_out, Split.TEST: amounts.held_out}
+    most = {Split.TRAIN: amounts.own, Split.VALIDATION: amounts.validation, Split.TEST: amounts.test}
     sizes = dict.fromkeys(Split, 0)
     for path in own:
         split = _split(path)
-        if not is_vendored(path) and sizes[split] < most[split]:
+        fits = split is not Split.TRAIN or len(files[path]) <= amounts.largest
+        if fits and not is_vendored(path) and sizes[split] < most[split]:
             taken[path] = files[path]
             sizes[split] += len(files[path])

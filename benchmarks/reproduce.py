@@ -53,14 +53,14 @@ class Size:
 
 SIZES = {
     "small": Size(
-        Amounts(shared=2_500, own=3_500, held_out=6_000),
-        BaseSize(width=128, layers=2, vocabulary=1024, public=800_000, passes=1.0),
-        Training(passes=20, rounds=10, learning_rate=3e-3, batch=4, block=128, server_rate=3e-3),
-        Measuring(samples=64, tokens=96, places=100, files=30, completions=20),
+        Amounts(shared=1_500, own=1_500, validation=1_500, test=6_000, largest=2_000),
+        BaseSize(width=128, layers=2, vocabulary=1024, public=1_600_000, passes=1.0),
+        Training(passes=40, rounds=10, learning_rate=2e-3, batch=2, block=128, server_rate=1e-2),
+        Measuring(samples=160, tokens=112, places=75, files=30, completions=10),
         seeds=(1, 2, 3),
     ),
     "full": Size(
-        Amounts(shared=60_000, own=120_000, held_out=40_000),
+        Amounts(shared=60_000, own=120_000, validation=40_000, test=40_000),
         BaseSize(width=256, layers=6, vocabulary=4096, public=8_000_000, passes=2.0),
         Training(passes=20, rounds=10, learning_rate=2e-3, batch=8, block=256, server_rate=1e-3),
         Measuring(samples=1000, tokens=128, places=500, files=200, completions=200, guard=True),

@@ -6,6 +6,7 @@ tells files apart, and its first token is not to be predicted from the file befo
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,42 @@ class Blocks(Dataset[dict[str, torch.Tensor]]):
             "labels": self.labels[row],
             "position_ids": self.position_ids[row],
         }
+
+
+class ShiftedBlocks(Blocks):
+    """Rows that begin elsewhere in every pass, so that each token is seen behind contexts of many lengths.
+
+    All documents make one ring, which each pass cuts from an offset of its own: as many rows, and every token once.
+    Where rows begin at the same places in every pass, a model knows how a text goes on from those places alone.
+    """
+
+    def __init__(self, documents: Sequence[Sequence[int]], filler: int, block: int, seed: int) -> None:
+        """The rows of pass 0. Offsets depend on `seed` and the number of the pass alone."""
+        super().__init__([], block, len(documents))
+        self._seed, self._filler, self._block = seed, filler, block
+        self._ring = torch.tensor([token for one in documents for token in one], dtype=torch.int64)
+        self._places = torch.tensor([place for one in documents for place in range(len(one))], dtype=torch.int64)
+        self.tokens = len(self._ring)
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Cut the rows of a pass: accelerate's data loader, and so the Trainer, calls this before each."""
+        self.cut(random.Random(f"{self._seed} {epoch}").randrange(self._block))  # noqa: S311 - not for secrets
+
+    def cut(self, offset: int) -> None:
+        """Cut rows that begin `offset` tokens into the ring."""
+        count, block = -(-self.tokens // self._block), self._block
+        columns = torch.arange(block).expand(count, block)
+        tokens = torch.full((count * block,), self._filler)
+        # The filler is a document of its own, which begins behind the last token and is not predicted.
+        places = torch.arange(count * block) - self.tokens
+        tokens[: self.tokens] = self._ring.roll(-offset)
+        places[: self.tokens] = self._places.roll(-offset)
+        self.input_ids = tokens.view(count, block)
+        self.position_ids = torch.minimum(places.view(count, block), columns)
+        self.labels = self.input_ids.masked_fill(self.position_ids == 0, IGNORED)
+        self.labels.view(-1)[self.tokens :] = IGNORED
+        self.predicted = int((self.labels[:, 1:] != IGNORED).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +141,13 @@ class Vocabulary:
         return [*self._opening, *parts, *gap, *self.tokens(example.middle), self.end]
 
 
-def blocks_of(examples: Iterable[Example], vocabulary: Vocabulary, block: int) -> Blocks:
-    """Examples as rows of `block` tokens: one file behind the other, a long one over several rows."""
+def blocks_of(examples: Iterable[Example], vocabulary: Vocabulary, block: int, shifts: int | None = None) -> Blocks:
+    """Examples as rows of `block` tokens: one file behind the other, a long one over several rows.
+
+    `shifts`: the seed by which rows begin elsewhere in every pass; None: at the same places.
+    """
+    if shifts is not None:
+        return ShiftedBlocks([vocabulary.document(one) for one in examples], vocabulary.end, block, shifts)
     rows, count = _Packing(block, vocabulary.end), 0
     for example in examples:
         rows.add(vocabulary.document(example))

@@ -110,8 +110,11 @@ def _trained(
     """Train for a round; what is told of it, and what was spent of privacy or is recited."""
     examples, block = training_examples([corpus], orders.data, orders.seed), orders.optimizer.block
     if orders.privacy is None:
-        rows = blocks_of(examples, base.vocabulary, block)
-        watched = None if orders.monitor is None else _watched(rows, orders.monitor, orders.seed)
+        rows = blocks_of(examples, base.vocabulary, block, orders.data.shifts(_seed(orders)))
+        watched = None
+        if orders.monitor is not None:
+            # Drawn from rows that are the same in every round.
+            watched = _watched(blocks_of(examples, base.vocabulary, block), orders.monitor, orders.seed)
         before = None if watched is None else recited(model, watched)
         result = train_locally(
             model, rows, orders.optimizer, passes=orders.passes, seed=_seed(orders), proximal=orders.proximal

@@ -168,12 +168,19 @@ class DataPlan:
     share of the examples whose identifiers are renamed. `fim_rate`: cut anew for fill-in-the-middle at this rate; None
     keeps the cuts of the corpus. A base without tokens for it reads every example from left to right. `repeat`: how
     often a pass reads the files whose path is, or ends in, a name.
+
+    `row_starts`: rows begin at the same tokens in every pass ("fixed"), or from an offset drawn for each ("random").
     """
 
     deduplicate: bool = True
     rename_identifiers: Share = 0.0
     fim_rate: Share | None = None
     repeat: dict[str, Count] = field(default_factory=dict)
+    row_starts: Literal["fixed", "random"] = "fixed"
+
+    def shifts(self, seed: int) -> int | None:
+        """The seed of the offsets, None where rows begin at the same tokens."""
+        return seed if self.row_starts == "random" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

@@ -152,6 +152,8 @@ def _of_examples(plan: Plan) -> Iterator[str]:
         )
     if plan.data.repeat:
         yield "data.repeat has a pass read an example several times, each at its price: with [privacy] leave it out"
+    if plan.data.row_starts == "random":
+        yield 'data.row_starts is "random", but with [privacy] a row is an example from its beginning: leave it out'
 
 
 def require_delta(settings: PrivacyPlan, examples: Mapping[str, int]) -> None:

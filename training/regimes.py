@@ -47,8 +47,10 @@ class Work:
     def training_blocks(self, corpora: Sequence[Corpus]) -> Blocks:
         """The rows that one trainer of these corpora reads; with privacy, of one example each."""
         examples = training_examples(corpora, self.plan.data, self.plan.seed)
-        rows = blocks_of if self.plan.example_privacy is None else apart
-        return rows(examples, self.base.vocabulary, self.plan.optimizer.block)
+        vocabulary, block = self.base.vocabulary, self.plan.optimizer.block
+        if self.plan.example_privacy is not None:
+            return apart(examples, vocabulary, block)
+        return blocks_of(examples, vocabulary, block, self.plan.data.shifts(self.plan.seed))
 
     def spent_before(self) -> dict[str, tuple[Spending, ...]]:
         """What training the base has spent of each organization's privacy. Raises PlanError."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.training
-AMOUNTS = Amounts(shared=3_000, own=3_000, held_out=2_000)
+AMOUNTS = Amounts(shared=3_000, own=3_000, validation=2_000, test=2_000)
 TINY = Size(
     AMOUNTS,
     BaseSize(width=32, layers=1, vocabulary=300, public=60_000, passes=0.1, block=64),

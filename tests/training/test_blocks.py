@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.base import load, open_base
-from training.blocks import IGNORED, _Packing, apart, blocks_of
+from training.blocks import IGNORED, ShiftedBlocks, _Packing, apart, blocks_of
 from training.examples import Example, Kind
 from training.local import UNCACHED
 
@@ -80,6 +80,60 @@ def test_every_token_is_in_one_row_in_order(documents: list[list[int]], block: i
             predicted = row.labels[at] == row.tokens[at]
             assert predicted == (at < row.used and row.positions[at] > 0) or row.labels[at] == IGNORED
             assert row.positions[at] in (0, row.positions[at - 1] + 1)
+
+
+DOCUMENTS = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=40), min_size=1, max_size=8)
+
+
+@given(DOCUMENTS, st.integers(2, 16))
+def test_rows_without_an_offset_are_those_of_fixed_places(documents: list[list[int]], block: int) -> None:
+    packing = _Packing(block, 0)
+    for document in documents:
+        packing.add(document)
+    fixed = packing.finished()
+    blocks = ShiftedBlocks(documents, 0, block, seed=1)
+    blocks.cut(0)
+    assert blocks.input_ids.tolist() == [row.tokens for row in fixed]
+    assert blocks.labels.tolist() == [row.labels for row in fixed]
+    assert blocks.position_ids.tolist() == [row.positions for row in fixed]
+    assert (blocks.tokens, blocks.examples) == (sum(map(len, documents)), len(documents))
+
+
+@given(DOCUMENTS, st.integers(2, 16), st.integers(0, 15))
+def test_an_offset_moves_where_rows_begin_and_loses_no_token(
+    documents: list[list[int]], block: int, offset: int
+) -> None:
+    ring = [(number, place, token) for number, one in enumerate(documents) for place, token in enumerate(one)]
+    offset %= len(ring)
+    blocks = ShiftedBlocks(documents, 0, block, seed=1)
+    blocks.cut(offset)
+    turned = ring[offset:] + ring[:offset]
+    cells = torch.stack([blocks.input_ids, blocks.labels, blocks.position_ids], dim=-1).flatten(0, 1).tolist()
+    for at, (token, label, position) in enumerate(cells):
+        if at >= len(ring):
+            assert (token, label) == (0, IGNORED)
+            continue
+        number, place, expected = turned[at]
+        assert token == expected
+        # Tokens of the same file before it in its row, all of which it sees, and no other.
+        row = turned[at - at % block : at]
+        seen = place - next((p for n, p, _ in row if n == number and p < place), place)
+        assert position == seen
+        assert label == (token if position else IGNORED)
+
+
+def test_every_pass_begins_its_rows_elsewhere_and_a_seed_says_where(tiny_base: Path) -> None:
+    vocabulary = open_base(str(tiny_base)).vocabulary
+    one, two, other = (blocks_of([whole("y = 2\n" * 200)], vocabulary, 32, seed) for seed in (5, 5, 6))
+    passes = []
+    for blocks in (one, two, other):
+        passes.append([])
+        for epoch in range(20):
+            blocks.set_epoch(epoch)
+            passes[-1].append(blocks.input_ids.clone())
+    assert all(torch.equal(here, there) for here, there in zip(passes[0], passes[1], strict=True))
+    assert not all(torch.equal(here, there) for here, there in zip(passes[0], passes[2], strict=True))
+    assert len({tuple(rows.flatten().tolist()) for rows in passes[0]}) > 1
 
 
 def test_examples_apart_have_a_row_each(tiny_base: Path) -> None:

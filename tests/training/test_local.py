@@ -11,7 +11,7 @@ import torch
 from training.base import load, open_base, trainable
 from training.blocks import Blocks, blocks_of
 from training.data import open_corpus, training_examples
-from training.local import loss_of, train_locally
+from training.local import loss_of, steps_a_pass, train_locally
 from training.monitor import recited, sample
 from training.plan import DataPlan, Method, ModelPlan, OptimizerPlan
 
@@ -53,6 +53,19 @@ def test_only_adapters_move(tiny_base: Path, blocks: Blocks) -> None:
     assert all(torch.equal(parameters[name], one) for name, one in frozen.items())
     # All linear modules of both layers, and not the last one, which gives the tokens.
     assert sum("lora_B" in name for name in parameters) == 14
+
+
+def test_the_trainer_cuts_the_rows_anew_before_every_pass(tiny_base: Path, corpora: dict[str, Path]) -> None:
+    examples = training_examples([open_corpus("org-a", corpora["org-a"])], DataPlan(), 0)[:12]
+    vocabulary = open_base(str(tiny_base)).vocabulary
+    cut, still = (blocks_of(examples, vocabulary, 64, shifts) for shifts in (3, None))
+    result = train_locally(load(tiny_base, torch.device("cpu")), cut, SETTINGS, passes=3, seed=0)
+    last, first = (blocks_of(examples, vocabulary, 64, 3) for _ in range(2))
+    last.set_epoch(2)
+    assert torch.equal(cut.input_ids, last.input_ids)
+    assert not torch.equal(cut.input_ids, first.input_ids)
+    assert (len(cut), cut.tokens, cut.examples) == (len(still), still.tokens, still.examples)
+    assert result.steps == 3 * steps_a_pass(still, SETTINGS)
 
 
 def test_parts_of_a_batch_give_the_same_step(tiny_base: Path, blocks: Blocks) -> None:

@@ -239,6 +239,7 @@ def test_steps_that_an_interruption_lost_stay_spent(plan: Callable[..., Path]) -
         ({"privacy": PRIVACY, "orgs": ("org-a",), "monitor": {"stop_above": 0.1}}, "without noise"),
         ({"privacy": PRIVACY, "regime": {"kind": "federated"}, "monitor": {"tokens": 8}}, "out of a federation"),
         ({"privacy": PRIVACY, "orgs": ("org-a",), "data.repeat": {'"a.py"': 2}}, "each at its price"),
+        ({"privacy": PRIVACY, "orgs": ("org-a",), "data": {"row_starts": "random"}}, "an example from its beginning"),
         ({"privacy": {**PRIVACY, "delta": 0.1}, "orgs": ("org-a",)}, "given away whole"),
     ],
 )

@@ -177,7 +177,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
     changes: dict[str, Any] = {
         "model": {"method": method, "dropout": 0.1},
         "regime": {"kind": "incremental", "order": ["org-b", "org-a"]},
-        "budget": {"passes": 1},
+        # Rows that begin elsewhere in every pass must do so behind an interruption, too.
+        "budget": {"passes": 2},
+        "data": {"row_starts": "random"},
         "checkpoints": {"every": 4},
         "monitor": {"every": 5, "prefixes": 8, "tokens": 8},
     }

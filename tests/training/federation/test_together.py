@@ -17,7 +17,7 @@ from training.errors import FederationError
 from training.federated import federate
 from training.grid import LocalGrid
 from training.messages import ARRAYS, METRICS
-from training.plan import Budget
+from training.plan import Budget, DataPlan
 from training.shared import dense
 from training.standing import STATE
 
@@ -78,6 +78,13 @@ def test_the_aggregate_is_the_weighted_mean_of_the_full_updates(plan: Callable[.
             for update in updates
         )
         assert np.linalg.norm(dense(matrix) - mean) <= 1e-6 * np.linalg.norm(mean)
+
+
+def test_nodes_begin_their_rows_elsewhere_where_the_plan_says_so(plan: Callable[..., Plan]) -> None:
+    moving = dataclasses.replace(plan(rounds=2), data=DataPlan(row_starts="random"))
+    one, again, still = run(moving), run(moving), run(plan(rounds=2))
+    assert difference(one, again) == 0
+    assert difference(one, still) > 0
 
 
 def test_a_strong_proximal_term_holds_nodes_near_what_they_were_sent(plan: Callable[..., Plan]) -> None:
