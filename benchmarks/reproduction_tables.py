@@ -64,11 +64,15 @@ def result_of(folder: Path) -> dict[str, Any]:
 def across(values: Sequence[Measure]) -> Measure | None:
     """The mean over seeds with Student's limits; of one seed its own limits; None where nothing was measured.
 
-    Limits do not leave what is possible: 0 to 1 for shares, which all but losses are.
+    Limits do not leave what is possible: 0 to 1 for shares, which all but losses are. Where all seeds say the same, as
+    of what none of them recites, they have no spread to tell anything by: the limits are then the widest of a seed.
     """
     if len(values) < 2:  # noqa: PLR2004 - a spread takes two
         return values[0] if values else None
     numbers = [float(one["value"]) for one in values]
+    if len(set(numbers)) == 1:
+        low, high = min(one["low"] for one in values), max(one["high"] for one in values)
+        return {"value": numbers[0], "low": low, "high": high, "n": len(numbers)}
     mean = statistics.fmean(numbers)
     reach = _STUDENT.get(len(numbers), _NORMAL) * statistics.stdev(numbers) / math.sqrt(len(numbers))
     most = 1.0 if all(one["high"] <= 1 for one in values) else math.inf

@@ -152,6 +152,8 @@ def test_limits_over_seeds_are_student_s() -> None:
     assert found["value"] == pytest.approx(0.5)
     assert found["high"] == pytest.approx(0.5 + 4.303 * 0.1 / 3**0.5, abs=1e-6)
     assert across(values[:1]) == values[0]
+    none = [{"value": 0.0, "low": 0.0, "high": high, "n": 5} for high in (0.1, 0.3)]
+    assert across(none) == {"value": 0.0, "low": 0.0, "high": 0.3, "n": 2}, "no spread is no certainty"
     assert across([]) is None
 
 
