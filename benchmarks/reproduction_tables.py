@@ -122,7 +122,21 @@ def tables(outcomes: Sequence[Outcome]) -> list[Table]:
         _scopes(outcomes, "by_class", "Extractable after 32 tokens, by class of code"),
         _scopes(outcomes, "by_org", "Extractable after 32 tokens, by organization"),
         _beside(outcomes),
+        *_qualities(outcomes),
     ]
+
+
+def _qualities(outcomes: Sequence[Outcome]) -> list[Table]:
+    """The federations' quality beside that of centralized training; nothing where none can be compared."""
+    found = {name: quality(outcomes, f"{name.lower()}-loss", "centralized-loss") for name in ("FedAvg", "FedYogi")}
+    rows = []
+    for name, one in found.items():
+        if one is not None:
+            # One seed has no limits of its own here.
+            limits = f" ({one['low']:.3f} to {one['high']:.3f})" if one["n"] > 1 else ""
+            rows.append([name, f"{one['value']:.3f}{limits}", str(one["n"])])
+    columns = ["regime", f"next-token accuracy over centralized training's, at {LOSS}", "seeds"]
+    return [("Quality", columns, rows)] if rows else []
 
 
 def _arms(outcomes: Iterable[Outcome]) -> list[Arm]:

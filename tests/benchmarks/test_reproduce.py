@@ -110,6 +110,8 @@ def test_the_whole_of_it_at_a_tiny_size_and_again_from_what_is_kept(built: dict[
     for title, columns, rows in tables(outcomes):
         assert title in page
         assert all(len(row) == len(columns) for row in rows)
+    qualities = next(rows for title, _, rows in tables(outcomes) if title == "Quality")
+    assert [(row[0], row[-1]) for row in qualities] == [("FedAvg", "1"), ("FedYogi", "1")]
     for percent in PAPER.values():
         assert f"{percent:.3f} %" in page
     assert json.loads(report.line())["figures"]["centralized_training_loss"] > 0
