@@ -19,7 +19,7 @@ from arms import written
 from beginner import Size as BaseSize
 from beginner import base
 from options import options_of
-from organizations import RELEASES, Amounts, corpora
+from organizations import Amounts, corpora
 from report import Report, progress
 from reproduction_tables import across, result_of
 from trial import Measuring, Trial, all_made, interruptible
@@ -44,7 +44,6 @@ SHOWN = {
     "extractable_64": MEASURES["extractable_64"],
     "mia_auc": MEASURES["mia_auc"],
 }
-INCREMENTAL = {"regime": {"kind": "incremental", "order": [release.name for release in RELEASES]}}
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "none of them": {},
     "dropout = 0.1": {"model": {"dropout": 0.1}},
@@ -57,7 +56,7 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     'schedule = "constant"': {"optimizer": {"schedule": "constant"}},
     "half as many passes": {"budget": {"passes": 0.5}},
     "stop_above = 0.02": {"monitor": {"every": 10, "prefixes": 64, "tokens": 16, "stop_above": 0.02}},
-    "incremental, as listed": INCREMENTAL,
+    "incremental, as listed": {"regime": {"kind": "incremental"}},
     'order = "size"': {"regime": {"kind": "incremental", "order": "size"}},
     'order = "diversity"': {"regime": {"kind": "incremental", "order": "diversity"}},
 }
@@ -160,6 +159,8 @@ def plan_text(setting: str, seed: int, start: Path, built: Mapping[str, Path], s
     sections = {name: {**common.get(name, {}), **more.get(name, {})} for name in {**common, **more}}
     if "budget" in more:
         sections["budget"]["passes"] = size.passes * more["budget"]["passes"]
+    if sections.get("regime") == {"kind": "incremental"}:
+        sections["regime"]["order"] = list(built)
     return written(file_name(setting), seed, sections, built)
 
 

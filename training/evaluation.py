@@ -141,7 +141,7 @@ def held_out_loss(
 def next_lines(reciter: Reciter, files: Sequence[CorpusFile], plan: EvaluationPlan) -> list[Gap]:
     """Lines of test files to write from what stands before them."""
     return [
-        Gap(file.organization, file.path, tuple(reciter.encode(before[-8 * BLOCK :])[-BLOCK:]), line, LINE_TOKENS)
+        Gap(file.organization, file.path, tuple(reciter.opened(before[-8 * BLOCK :])[-BLOCK:]), line, LINE_TOKENS)
         for file, before, line, _ in _lines(files, plan)
     ]
 
@@ -193,14 +193,17 @@ def completions(
     journal: Journal,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> None:
-    """Exact matches and edit similarity of greedy completions, cut to as many lines as the truth has."""
+    """Exact matches and edit similarity of greedy completions, cut to as many lines as the truth has.
+
+    White space at their ends does not count: prompts from before alone end where a word does.
+    """
     for start in range(len(journal.rows), len(gaps), BATCH):
         some = gaps[start : start + BATCH]
         written = reciter.write([gap.prompt for gap in some], max(gap.tokens for gap in some), None, 0)
         journal.append({"text": reciter.decode(tokens)} for tokens in written)
         progress(name.replace("_", " "), len(journal.rows), len(gaps))
     pairs = [
-        (gap, same_length(row["text"], gap.truth).strip(), gap.truth.strip())
+        (gap, same_length(row["text"].lstrip(), gap.truth.strip()).strip(), gap.truth.strip())
         for gap, row in zip(gaps, journal.rows, strict=False)
     ]
     similar = [(gap, edit_similarity(text, truth)) for gap, text, truth in pairs]

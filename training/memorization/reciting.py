@@ -77,10 +77,18 @@ class Reciter:
         """The tokens of a text as mere text, without those that open or close one."""
         return self._vocabulary.tokens(text)
 
+    def opened(self, before: str) -> list[int]:
+        """The prompt for what stands behind a text: without the white space at its end.
+
+        Tokenizers take a line break and the indentation behind it as one token. A prompt that is cut between the two
+        ends in a token that stands nowhere in what the model has read, and what it would write there tells nothing.
+        """
+        return self.encode(before.rstrip())
+
     def gap(self, prefix: str, suffix: str) -> list[int]:
         """The prompt for what stands between two texts: by the model's own control tokens, else the prefix alone."""
         if not self.fills_in:
-            return self.encode(prefix)
+            return self.opened(prefix)
         example = Example("", "", "", Kind.FILL_IN_THE_MIDDLE, prefix, suffix, "")
         # As it is trained, without the end behind the empty middle; `write` opens it.
         return self._vocabulary.document(example)[len(self.opening) : -1]

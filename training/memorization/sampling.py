@@ -40,8 +40,9 @@ class Generation:
 
     @property
     def whole_lines(self) -> str:
-        """The text without its last line, if that was cut off in the middle."""
-        return self.text if self.ended else self.text[: self.text.rfind("\n") + 1]
+        """The lines that are the text's alone: not the rest of the prompt's last one, nor one that was cut off."""
+        start = self.text.find("\n") + 1 or len(self.text) if self.prompt else 0
+        return self.text[start:] if self.ended else self.text[start : max(start, self.text.rfind("\n") + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,13 @@ class SamplingPlan:
 
     def to_json(self) -> dict[str, Any]:
         """The settings that decide what is drawn. The number of samples is none: a run may go on to more."""
-        return {"prompt": self.prompt, "tokens": self.tokens, "scheme": self.scheme.to_json(), "seed": self.seed}
+        return {
+            "prompt": self.prompt,
+            "prompt_ends": "before white space",
+            "tokens": self.tokens,
+            "scheme": self.scheme.to_json(),
+            "seed": self.seed,
+        }
 
 
 def sample(
@@ -98,4 +105,4 @@ def _prompt(
     # Files by their length: every line of the organization is as likely.
     file = rng.choices(files, [len(one.text) for one in files])[0]
     start = file.text.rfind("\n", 0, rng.randrange(len(file.text)) + 1) + 1
-    return file, reciter.encode(file.text[max(0, start - NEAR) : start])[-plan.prompt :]
+    return file, reciter.opened(file.text[max(0, start - NEAR) : start])[-plan.prompt :]

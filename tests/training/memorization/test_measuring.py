@@ -19,10 +19,13 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.training
 
-from training.measured_model import open_subject  # noqa: E402 - need torch
+from training.evaluation import EvaluationPlan, completions, next_lines  # noqa: E402 - need torch
+from training.measured_model import open_subject  # noqa: E402
+from training.memorization.journal import Journal  # noqa: E402
+from training.memorization.measurement import Measurement  # noqa: E402
 from training.memorization.measuring import MeasuringPlan, measure  # noqa: E402
 from training.memorization.reciting import Row, Scheme  # noqa: E402
-from training.memorization.sampling import SamplingPlan  # noqa: E402
+from training.memorization.sampling import Generation, SamplingPlan  # noqa: E402
 
 JsonObject = dict[str, Any]
 PLAN = MeasuringPlan(
@@ -71,6 +74,46 @@ def test_lines_are_recited_in_clones_and_matches(recited: JsonObject, unlearnt: 
     assert value(unlearnt, "clone_ratio") == 0
     kinds = sum(value(recited, f"guard_{kind}_ratio") for kind in ("exact", "renamed", "near"))
     assert kinds == pytest.approx(value(recited, "guard_ratio"), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "ended", "whole"),
+    [
+        ("def f(x):", "\n    return x\n\ny = 1", False, "    return x\n\n"),
+        ("def f(x):", "\n    return x\ny = 1", True, "    return x\ny = 1"),
+        ("x = 1", " + 2\ny = 1\n", False, "y = 1\n"),
+        ("x = 1", " + 2", False, ""),
+        ("x = 1", " + 2", True, ""),
+        ("", "x = 1\ny", False, "x = 1\n"),
+        ("", "x = 1", True, "x = 1"),
+    ],
+)
+def test_only_lines_that_the_model_wrote_whole_count(prompt: str, text: str, ended: bool, whole: str) -> None:  # noqa: FBT001 - a parameter
+    assert Generation("org", "a.py", "python", prompt, text, ended).whole_lines == whole
+
+
+def test_a_prompt_ends_where_the_tokenizer_cuts(reciting_model: Path, planted_corpora: dict[str, Path]) -> None:
+    """Behind a line break of its own, which it has never read before indentation, a model tells nothing."""
+    reciter = open_subject(str(reciting_model), None, "float32").reciter
+    (corpus, *_) = named(planted_corpora)
+    text = corpus.files(Split.TRAIN)[0].text
+    start = next(at + 1 for at, sign in enumerate(text) if sign == "\n" and text[at + 1 : at + 3] == "  ")
+    whole = reciter.encode(text)
+    prompt = reciter.opened(text[:start])
+    assert prompt == whole[: len(prompt)]
+    assert reciter.encode(text[:start]) != whole[: len(prompt) + 1], "this tokenizer has no such token"
+
+
+def test_lines_that_are_known_by_heart_are_completed(
+    reciting_model: Path, planted_corpora: dict[str, Path], tmp_path: Path
+) -> None:
+    reciter = open_subject(str(reciting_model), None, "float32").reciter
+    (corpus, *_) = named(planted_corpora)
+    measurement = Measurement("recites", "", "float32")
+    gaps = next_lines(reciter, corpus.files(Split.TRAIN), EvaluationPlan(completions=40))
+    completions(measurement, "next_line", reciter, gaps, Journal(tmp_path / "lines.jsonl", {}))
+    assert measurement.measures.rows["next_line_exact_match"]["value"] > 0.6
+    assert measurement.measures.rows["edit_similarity"]["value"] > 0.8
 
 
 def test_classes_add_up_and_shared_code_is_told(recited: JsonObject) -> None:
