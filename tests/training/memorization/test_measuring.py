@@ -71,7 +71,7 @@ def test_what_is_known_by_heart_is_extractable_and_what_is_not_is_not(
 def test_lines_are_recited_in_clones_and_matches(recited: JsonObject, unlearnt: JsonObject) -> None:
     assert value(recited, "clone_ratio") > 0.3
     assert value(recited, "guard_ratio") > 0.3
-    assert value(unlearnt, "clone_ratio") == 0
+    assert value(unlearnt, "clone_generations") == 0  # of so few whole lines that there may be no ratio
     kinds = sum(value(recited, f"guard_{kind}_ratio") for kind in ("exact", "renamed", "near"))
     assert kinds == pytest.approx(value(recited, "guard_ratio"), abs=1e-5)
 
