@@ -44,8 +44,8 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port
     try:
         await asyncio.gather(_pass_on(reader, behind_writer), _pass_on(behind_reader, writer))
     finally:
-        writer.close()
-        behind_writer.close()
+        writer.transport.abort()
+        behind_writer.transport.abort()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,3 +62,6 @@ async def _end(server: asyncio.Server) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    # Sockets are closed in the turns of the loop that follow.
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -33,6 +33,8 @@ QUIET = {
     "chat.disableAIFeatures": True,
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "files.autoSave": "off",
+    # It opens untitled text anew, under another language, at a moment of its own.
+    "workbench.editor.languageDetection": False,
 }
 
 
