@@ -115,12 +115,22 @@ def _with_adapter(folder: Path, device: str) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def save(model: Any, folder: Path, source: str, precision: str = "float32") -> None:  # noqa: ANN401 - as above
+def save(
+    model: Any,  # noqa: ANN401 - as above
+    folder: Path,
+    source: str,
+    precision: str = "float32",
+    strength: float = 1.0,
+) -> None:
     """Write a model, or of one with an adapter the adapter alone, whose base is then called `source`.
 
     With the precision "float16" `model` is rounded as well, and stays in float32: what is measured of it is what was
-    written.
+    written. So is an adapter that is weakened to `strength`, a share of its update.
     """
+    if strength < 1:
+        for name, one in model.named_parameters():
+            if "lora_B" in name:
+                one.data *= strength
     rounded = [one for one in model.parameters() if one.requires_grad] if precision == "float16" else []
     for one in rounded:
         one.data = one.data.half()

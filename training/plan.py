@@ -39,7 +39,9 @@ class ModelPlan:
 
     `base`: "packaged", a folder, or the name of a model on the hub. `dropout`: of the adapters for `lora`; for `full`
     every dropout that the architecture has. `targets`: "all-linear" or the names of modules. `precision`: of what was
-    trained, as it is saved; it is always trained in float32.
+    trained, as it is saved; it is always trained in float32. `strength`: share of an adapter's update that is kept when
+    it is saved, which interpolates between the base and what was trained (Wortsman et al., "Robust fine-tuning of
+    zero-shot models", CVPR 2022).
     """
 
     base: str
@@ -50,6 +52,7 @@ class ModelPlan:
     targets: str | tuple[str, ...] = "all-linear"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "float16"] = "float32"
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

@@ -136,6 +136,8 @@ def _contradictions(plan: Plan) -> Iterator[str]:
         yield from _misordered(plan.regime.order, names)
     if isinstance(plan.regime, Federated):
         yield from _misfederated(plan, plan.regime)
+    if plan.model.strength < 1 and (plan.model.method is Method.FULL or isinstance(plan.regime, Federated)):
+        yield f"model.strength is {plan.model.strength}: it weakens the adapter of a run that is no federation"
     if isinstance(plan.regime, Compartmentalized) and plan.model.method is Method.FULL:
         yield "model.method is 'full': a compartment is an adapter, so write method = \"lora\""
     batch, part = plan.optimizer.batch, plan.optimizer.micro_batch

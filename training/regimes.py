@@ -171,7 +171,8 @@ def compartmentalized(work: Work) -> Trained:
     for corpus in work.corpora:
         model = work.model(corpus.name)
         stages.append(work.train(model, corpus.name, [corpus], seed_of(work.plan.seed, corpus.name)))
-        save(model, work.folder / ADAPTERS / corpus.name, work.plan.model.base, work.plan.model.precision)
+        how = work.plan.model
+        save(model, work.folder / ADAPTERS / corpus.name, how.base, how.precision, how.strength)
     # All but the adapters: peft puts those of the last organization beside.
     base = model.unload()
     adapters = {corpus.name: work.folder / ADAPTERS / corpus.name for corpus in work.corpora}

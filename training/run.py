@@ -148,7 +148,8 @@ def _save(work: Work, trained: Trained) -> None:
         return
     folder = work.folder / (ADAPTER if work.plan.model.method is Method.LORA else MODEL)
     trained.model.config.use_cache = True
-    save(trained.model, folder, work.plan.model.base, work.plan.model.precision)
+    model = work.plan.model
+    save(trained.model, folder, model.base, model.precision, model.strength)
     work.base.tokenizer.save_pretrained(folder)
 
 

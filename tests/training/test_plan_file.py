@@ -56,6 +56,9 @@ def test_one_file_serves_every_regime(tmp_path: Path) -> None:
     ("sections", "said"),
     [
         ({"sede": 3}, "sede is unknown: did you mean 'seed'?"),
+        ({"model": {"base": "packaged", "strength": 0.0}}, "model.strength is 0.0"),
+        ({"model": {"base": "packaged", "strength": 0.5, "method": "full"}}, "model.strength is 0.5: it weakens"),
+        ({"model": {"base": "packaged", "strength": 0.5}, "regime": {"kind": "federated"}}, "model.strength is 0.5"),
         ({"model": {"base": "packaged", "ranc": 8}}, "model.ranc is unknown: did you mean 'rank'?"),
         ({"regime": {"kind": "federated", "ronds": 3}}, "regime.ronds is unknown: did you mean 'rounds'?"),
         ({"regime": {"kind": "federatd"}}, "regime.kind is 'federatd': did you mean 'federated'?"),

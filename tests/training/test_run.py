@@ -104,6 +104,20 @@ def test_what_is_saved_in_half_precision_is_what_was_measured(
     assert losses[0] != losses[1]
 
 
+@pytest.mark.parametrize("regime", ["centralized", "compartmentalized"])
+def test_a_weakened_adapter_lies_between_the_base_and_what_was_trained(plan: Callable[..., Path], regime: str) -> None:
+    changes = {"regime": {"kind": regime}}
+    whole, half = (
+        run_plan(plan(f"{regime}-{strength}", model={"method": "lora", "strength": strength}, **changes))
+        for strength in (1.0, 0.5)
+    )
+    (file, *_) = sorted(path.relative_to(whole) for path in whole.rglob("adapter_model.safetensors"))
+    for name, one in load_file(whole / file).items():
+        assert torch.allclose(load_file(half / file)[name], one * 0.5 if "lora_B" in name else one)
+    losses = [json.loads((one / "run.json").read_text(encoding="utf-8"))["validation_loss"] for one in (whole, half)]
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(plan: Callable[..., Path]) -> None:
     with pytest.raises(ModelError, match="finds no GPU here"):
