@@ -79,14 +79,14 @@ class Size:
 
 SIZES = {
     "small": Size(
-        Amounts(shared=2_500, own=3_500, held_out=6_000),
+        Amounts(shared=2_500, own=3_500, validation=6_000, test=6_000),
         BaseSize(width=128, layers=2, vocabulary=1024, public=800_000, passes=1.0),
         passes=20, batch=4, block=128, learning_rate=3e-3,
         measuring=Measuring(samples=16, tokens=64, places=100, files=30, completions=20),
         seeds=(1,),
     ),
     "full": Size(
-        Amounts(shared=60_000, own=120_000, held_out=40_000),
+        Amounts(shared=60_000, own=120_000, validation=40_000, test=40_000),
         BaseSize(width=256, layers=6, vocabulary=4096, public=8_000_000, passes=2.0),
         passes=20, batch=8, block=256, learning_rate=2e-3,
         measuring=Measuring(samples=500, tokens=128, places=500, files=200, completions=200),

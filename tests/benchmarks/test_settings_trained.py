@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.training, pytest.mark.filterwarnings("default")]
 TINY = reproduce_settings.Size(
-    Amounts(shared=3_000, own=3_000, held_out=2_000),
+    Amounts(shared=3_000, own=3_000, validation=2_000, test=2_000),
     BaseSize(width=32, layers=1, vocabulary=300, public=60_000, passes=0.1, block=64),
     passes=1, batch=8, block=64, learning_rate=1e-2,
     measuring=Measuring(samples=4, tokens=16, places=4, files=2, completions=2), seeds=(1,),
