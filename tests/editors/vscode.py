@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from contextlib import contextmanager
@@ -95,6 +96,16 @@ class VSCode:
 
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
+
+    def go_to_the_beginning(self) -> None:
+        """Put the cursor before the text, which a key that comes while a completion is taken may not do."""
+        place = self.page.locator(".statusbar-item", has_text="Ln 1, Col 1")
+
+        def there() -> bool:
+            self.press("Control+Home")
+            return place.filter(has_text=re.compile("Col 1$")).count() > 0
+
+        self.until(there, "the cursor at the beginning")
 
     @property
     def ghost(self) -> str:
