@@ -85,25 +85,27 @@ def test_an_overloaded_service_is_back_without_a_request(
 
 
 def test_who_got_no_answer_is_told_when_there_would_be_one(
-    run: Run, editor: SimpleNamespace, service: SimpleNamespace
+    run: Run, edit: Callable[..., Any], service: SimpleNamespace
 ) -> None:
+    # A server of its own: what another test's would still get may be told after that test has ended.
     async def scenario() -> None:
         away = JSONResponse({"error": {"message": "later", "code": "guard_unavailable"}}, status_code=503)
-        editor.open(SOURCE)
-        editor.open(SOURCE, "file:///project/closed.py")
-        for uri, told in {"file:///project/a.py": True, "file:///project/closed.py": False}.items():
-            service.response = away
-            assert await editor.ghost(1, 4, uri=uri) == []
-            await editor.told(busy=False, kind="Warning")
-            if not told:
-                editor.close(uri)
-            service.response = None
-            await editor.told(busy=False, kind="Normal")
-            # What the server says goes in order.
-            await editor.command("cleanroom/rejected")
-            assert editor.retries == [uri] * told
-            editor.retries.clear()
-        assert await editor.ghost(1, 4)
+        async with edit("--url", service.url) as editor:
+            editor.open(SOURCE)
+            editor.open(SOURCE, "file:///project/closed.py")
+            for uri, told in {"file:///project/a.py": True, "file:///project/closed.py": False}.items():
+                service.response = away
+                assert await editor.ghost(1, 4, uri=uri) == []
+                await editor.told(busy=False, kind="Warning")
+                if not told:
+                    editor.close(uri)
+                service.response = None
+                await editor.told(busy=False, kind="Normal")
+                # What the server says goes in order.
+                await editor.command("cleanroom/rejected")
+                assert editor.retries == [uri] * told
+                editor.retries.clear()
+            assert await editor.ghost(1, 4)
 
     run(scenario())
 
