@@ -17,23 +17,20 @@ import structlog
 
 from guard.check import GuardQuery
 from guard.errors import RefusalError
-from guard.ledger import LedgerRecord
-from guard.types import Action, OwnerKind
 from guard.watch import EARLY, LATE
 from service.admission import admission_for
 from service.completion import Choice, Completion
 from service.deadlines import in_time
+from service.entries import Entries
 from service.errors import EngineTimeoutError, GuardUnavailableError
 from service.even_times import EvenTimes
 from service.exemptions import exempt_for
 from service.lookout import Lookout
 from service.outlet import Outlet
 from service.prompt import build_prompt
-from service.readiness import Readiness
+from service.readiness import Readiness, proven
 from service.release import Disposition, Release
 from service.streams import merged
-from service.together import Together
-from service.tracing import span
 from service.usage import count_prompt, count_text
 from service.writing import Writing
 
@@ -41,11 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from guard.exemptions import Exempt
-    from guard.types import Decision
-    from service.accounts import Caller
     from service.completion import CompletionRequest, Finished, FinishReason, Piece
     from service.draft import Draft
-    from service.engines.protocol import EnginePrompt, Sampling, TokenLogprobs
+    from service.engines.protocol import EnginePrompt, Sampling
     from service.outlet import Send
     from service.parts import Services
     from service.streams import Work
@@ -66,7 +61,7 @@ class Pipeline:
         # A store that is down refuses at once, and not after the engine has written.
         self._guard_ready = Readiness(services.guard.ready)
         self._ledger_ready = Readiness(services.ledger.ready)
-        self._entries: Together[LedgerRecord, object] = Together(services.ledger.append_all)
+        self._entries = Entries(services)
         self._metrics = services.metrics
         self._limits = services.limits
         self._release = services.release
@@ -90,8 +85,10 @@ class Pipeline:
         try:
             async with asyncio.TaskGroup() as group:
                 numbers = range(len(request.decision_ids))
-                tasks = [group.create_task(self.answer(request, number, exempt)) for number in numbers]
-                group.create_task(self._require_ready(self._guard_ready))
+                others = asyncio.Barrier(len(numbers) + 1)
+                tasks = [group.create_task(self.answer(request, number, exempt, others=others)) for number in numbers]
+                await self._require_ready(self._guard_ready)
+                await others.wait()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return self.completion(request, tuple(task.result() for task in tasks))
@@ -107,7 +104,9 @@ class Pipeline:
         exempt = await exempt_for(self._reviews, request.caller.org)
 
         def writing(index: int) -> Work:
-            return lambda send: self._proven(parts, request, index, exempt, send)
+            return lambda send: proven(
+                self._require_ready(*parts), lambda proven_send: self.answer(request, index, exempt, proven_send), send
+            )
 
         async with aclosing(merged([writing(index) for index in range(len(request.decision_ids))])) as items:
             async for item in items:
@@ -122,28 +121,19 @@ class Pipeline:
             completion_tokens=sum(choice.tokens for choice in choices),
         )
 
-    async def _proven(
-        self, parts: tuple[Readiness, ...], request: CompletionRequest, index: int, exempt: Exempt, send: Send
+    async def answer(
+        self,
+        request: CompletionRequest,
+        index: int,
+        exempt: Exempt,
+        send: Send | None = None,
+        others: asyncio.Barrier | None = None,
     ) -> Choice:
-        """A choice of which nothing is sent before these parts are known to be ready, and none if they are not."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                proof = group.create_task(self._require_ready(*parts))
-
-                async def send_proven(text: str, logprobs: tuple[TokenLogprobs, ...]) -> None:
-                    await asyncio.shield(proof)
-                    await send(text, logprobs)
-
-                choice = group.create_task(self.answer(request, index, exempt, send_proven))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return choice.result()
-
-    async def answer(self, request: CompletionRequest, index: int, exempt: Exempt, send: Send | None = None) -> Choice:
         """One continuation: prompt -> engine -> guard -> release, or another try -> ledger -> choice.
 
         `exempt`: documents whose copies may pass.
-        With `send`, what the guard lets out early is sent before it is finished.
+        With `send`, what the guard lets out early is sent before it is finished. `others`: the choices that leave
+        together with this one, or not at all; each waits there once it is written.
         """
         caller, text = request.caller, request.prompts[index // request.n]
         sampling = _varied(request.sampling, index % request.n)
@@ -169,8 +159,7 @@ class Pipeline:
                         await asyncio.shield(self._interrupted(request, index, writing, prompt))
                     raise
                 place.free()
-                await self._record(request, index, writing, replace(released, decision=first.decision))
-                await self._count_leak(caller, first.decision)
+                await self._entries.enter(request, index, writing, replace(released, decision=first.decision), others)
                 async with in_time(deadline):
                     choice = await self._choice(request, index, writing.draft, prompt, released)
         if outlet is not None:
@@ -213,33 +202,14 @@ class Pipeline:
             await self._limits.spend(request.caller, shared + choice.tokens)
         return choice
 
-    async def _record(self, request: CompletionRequest, index: int, writing: Writing, released: Release) -> None:
-        """Enter into the ledger what leaves. An entry once begun is written to its end, and before the last of it."""
-        record = LedgerRecord(
-            decision=replace(released.decision, id=request.decision_ids[index]),
-            org=request.caller.org,
-            key_id=request.caller.key_id,
-            model=request.sampling.model or self._engine.model,
-            surface=request.surface,
-            disposition=released.disposition.value,
-            released_characters=len(released.text),
-            generated_characters=len(writing.draft.text),
-            release=self._release.label if self._release is not None else None,
-            policy=request.caller.policy.version,
-        )
-        with span("ledger") as seen:
-            seen.note(decision=record.decision.id, disposition=record.disposition)
-            await self._entries.ask(record)
-        self._metrics.recorded(released.decision.action, released.disposition, writing.steers)
-
     async def _interrupted(
         self, request: CompletionRequest, index: int, writing: Writing, prompt: EnginePrompt
     ) -> None:
         """Enter and count what had left of a stream that broke off; a leak counts even if nothing had."""
         released = await writing.interrupted()
-        await self._count_leak(request.caller, released.decision)
+        await self._entries.count_leak(request.caller, released.decision)
         if released.text:
-            await self._record(request, index, writing, released)
+            await self._entries.record(request, index, writing, released)
             await self._choice(request, index, writing.draft, prompt, released)
 
     async def _require_likely(self, *parts: Readiness) -> None:
@@ -257,11 +227,6 @@ class Pipeline:
         with self._refusing():
             for part in parts:
                 await part.require()
-
-    async def _count_leak(self, caller: Caller, decision: Decision) -> None:
-        """Count a generation that would have given private code away."""
-        if self._limits is not None and _leaks(decision) and await self._limits.leaked(caller):
-            self._metrics.leaks_used_up()
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -291,13 +256,6 @@ class Pipeline:
             ms=round(seconds * 1000, 1),
             guard_ms=round(released.decision.guard_ms, 3),
         )
-
-
-def _leaks(decision: Decision) -> bool:
-    """Whether private code is among what was blocked."""
-    return any(
-        match.action is Action.BLOCK and match.owner.kind is OwnerKind.ORGANIZATION for match in decision.matches
-    )
 
 
 def _varied(sampling: Sampling, number: int) -> Sampling:

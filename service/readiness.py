@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio import to_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
+
+    from service.outlet import Send
+
+T = TypeVar("T")
 
 FRESH = 0.25
 """Seconds for which a part that was ready counts as ready."""
@@ -52,3 +57,25 @@ class Readiness:
             self._proven = -LATELY
             raise
         self._proven = began
+
+
+async def proven(ready: Coroutine[Any, Any, None], write: Callable[[Send], Awaitable[T]], send: Send) -> T:
+    """What `write` returns, of which nothing is sent before `ready` is through.
+
+    Raises what `ready` raises, whereupon the writing ends.
+    """
+
+    async def written() -> T:
+        return await write(send_proven)
+
+    async def send_proven(text: str, logprobs: tuple[Any, ...]) -> None:
+        await asyncio.shield(proof)
+        await send(text, logprobs)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            proof = group.create_task(ready)
+            writing = group.create_task(written())
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return writing.result()

@@ -8,15 +8,18 @@ import pytest
 
 from guard.errors import LedgerError, StoreEmptyError, StoreUnavailableError
 from guard.licenses import LicensePolicy
-from service.accounts import Caller, Scope
+from service.accounts import Caller, Quota, Scope
 from service.completion import Completion, CompletionRequest, Finished, Piece
 from service.engines.protocol import Sampling
 from service.errors import EngineError, EngineTimeoutError, GuardUnavailableError
+from service.limit_store import open_limit_store
+from service.limits import Limits
 from service.pipeline import Pipeline
 from service.writing import STEERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import SimpleNamespace
 
     from guard.types import Decision
@@ -269,6 +272,26 @@ def test_engine_that_fails_midway_releases_nothing(parts: SimpleNamespace) -> No
         complete(parts.services, ask(n=2))
     assert parts.guard.queries == []
     assert records(parts.services) == []
+
+
+def test_of_choices_of_which_one_fails_none_is_on_record(
+    make_services: Callable[..., Services], parts: SimpleNamespace, tmp_path: Path
+) -> None:
+    limits = Limits(open_limit_store("memory://", tmp_path, timeout=5), Quota(0, 0), leaks_per_day=1)
+    # The engine writes one after the other; the first is done, and checked, when the second fails.
+    parts.engine.texts, parts.engine.fails_from = ["a\nPRIVATE\n"], 1
+    services = replace(make_services(max_concurrent_generations=1), limits=limits)
+    pipeline = Pipeline(services)
+
+    async def scenario() -> None:
+        with pytest.raises(EngineError, match="broken"):
+            await pipeline.complete(ask(n=3))
+        assert parts.guard.queries
+        assert records(services) == []
+        # The leak of the first was found all the same, and counts.
+        assert (await limits.request(ACME)).refusal is not None
+
+    asyncio.run(scenario())
 
 
 def test_organizations_share_no_cache(parts: SimpleNamespace) -> None:
