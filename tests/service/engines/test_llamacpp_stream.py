@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from samples.transcripts import taken
 
 from service.engines.llamacpp_stream import Transcript
 from service.engines.protocol import Chunk, Sampling, TokenLogprobs
@@ -21,14 +22,7 @@ def last(count: int, kind: str = "limit") -> dict[str, Any]:
 
 
 def take(*events: dict[str, Any], excluded: frozenset[int] = frozenset(), **sampling: Any) -> list[Chunk]:  # noqa: ANN401
-    transcript = Transcript(Sampling(**sampling), 5, excluded, frozenset({END}))
-    chunks = []
-    for each in events:
-        assert not transcript.finished
-        chunk = transcript.take(each)
-        chunks += [chunk] if chunk is not None else []
-    assert transcript.finished
-    return chunks
+    return taken(Transcript(Sampling(**sampling), 5, excluded, frozenset({END})), events)
 
 
 def test_a_token_is_a_chunk_that_can_be_taken_up_behind() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples.transcripts import taken
 
 from service.engines.protocol import Chunk, Sampling
 from service.engines.vllm_stream import Transcript
@@ -24,14 +25,7 @@ def logprobs(*tokens: str) -> dict[str, object]:
 
 
 def take(events: list[dict[str, Any]], excluded: frozenset[int] = frozenset(), **sampling: Any) -> list[Chunk]:  # noqa: ANN401
-    transcript = Transcript(Sampling(**sampling), 5, excluded)
-    chunks = []
-    for each in events:
-        assert not transcript.finished
-        chunk = transcript.take(each)
-        chunks += [chunk] if chunk is not None else []
-    assert transcript.finished
-    return chunks
+    return taken(Transcript(Sampling(**sampling), 5, excluded), events)
 
 
 def test_a_token_is_a_chunk_that_can_be_taken_up_behind() -> None:
