@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import threading
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import structlog
-import uvicorn
 from samples.engine import TestEngine
+from samples.in_thread import served_in_thread
 
 from guard.check import Guard, warm
 from guard.digest import Digester
@@ -29,13 +26,11 @@ from guard.secret import IndexKey
 from guard.store import open_store
 from guard.types import Owner
 from service.accounts import Accounts, Quota, Scope
-from service.app import create_app
 from service.engines.protocol import Chunk, EnginePrompt, Sampling, TokenLogprobs
 from service.engines.stops import StopFilter
 from service.limit_store import open_limit_store
 from service.limits import Limits
 from service.parts import Services
-from service.server import claim_port, configured
 from service.settings import load_settings
 
 if TYPE_CHECKING:
@@ -214,7 +209,7 @@ def world(
     with Accounts(settings.database_url) as accounts, Ledger(settings.database_url) as ledger:
         accounts.add_organization("attacker")
         services = Services(settings, accounts, engine, Guard(index, digester), ledger, limits=limits)
-        with running(services) as url:
+        with served_in_thread(services) as url:
             yield url, engine, accounts
 
 
@@ -225,19 +220,3 @@ def attacker(world: tuple[str, Obedient, Accounts]) -> Iterator[Attacker]:
     _, secret = accounts.create_key("attacker", frozenset({Scope.COMPLETE}))
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}, timeout=30) as client:
         yield Attacker(client, engine)
-
-
-@contextmanager
-def running(services: Services) -> Iterator[str]:
-    listener = claim_port("127.0.0.1", 0)
-    server = uvicorn.Server(configured(create_app(services), services.settings))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import structlog
-import uvicorn
 from samples.engine import TestEngine
+from samples.in_thread import served_in_thread
 
 from guard.check import Guard, GuardQuery, warm
 from guard.digest import Digester
@@ -21,16 +21,14 @@ from guard.secret import IndexKey
 from guard.store import open_store
 from guard.types import Action, Owner
 from service.accounts import Accounts, Scope
-from service.app import create_app
 from service.engines.protocol import Chunk, EnginePrompt, Sampling
 from service.engines.stops import StopFilter
 from service.parts import Services
 from service.review.reviews import Reviews
-from service.server import claim_port, configured
 from service.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
@@ -122,7 +120,8 @@ class RecitingService:
     def start(self) -> None:
         """Listen; again on the port of the first time."""
         self._running = ExitStack()
-        self._port = self._running.enter_context(_running(self.services, self._port))
+        url = self._running.enter_context(served_in_thread(self.services, self._port))
+        self._port = int(url.rpartition(":")[2])
 
     def stop(self) -> None:
         if self._running is not None:
@@ -155,19 +154,3 @@ class RecitingService:
     def _new_key(self) -> tuple[str, str]:
         record, secret = self.accounts.create_key("acme", frozenset({Scope.COMPLETE}))
         return record.id, secret
-
-
-@contextmanager
-def _running(services: Services, port: int) -> Iterator[int]:
-    listener = claim_port("127.0.0.1", port)
-    server = uvicorn.Server(configured(create_app(services), services.settings))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.005)
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import structlog
-import uvicorn
+from samples.in_thread import served_in_thread
 from samples.scripted import ScriptedEngine, ScriptedGuard
 
 from guard.ledger import Ledger
 from service.accounts import Accounts, Scope
-from service.app import create_app
 from service.parts import Services
 from service.review.reviews import Reviews
-from service.server import claim_port, configured
 from service.settings import load_settings
 
 if TYPE_CHECKING:
@@ -97,23 +92,7 @@ def services(make_services: Callable[..., Services]) -> Services:
 @pytest.fixture
 def running() -> Callable[[Services], object]:
     """Serves services over HTTP in a thread, for a `with` that gets the URL."""
-    return _running
-
-
-@contextmanager
-def _running(services: Services) -> Iterator[str]:
-    listener = claim_port("127.0.0.1", 0)
-    server = uvicorn.Server(configured(create_app(services), services.settings))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    return served_in_thread
 
 
 @pytest.fixture
@@ -131,7 +110,7 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Ser
         settings = load_settings(home=home)
         services = Services(settings, accounts, ScriptedEngine(), ScriptedGuard(), ledger, reviews=reviews)
         accounts.add_organization("acme")
-        with _running(services) as url:
+        with served_in_thread(services) as url:
             yield url, services
 
 
