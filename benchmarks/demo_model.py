@@ -1,14 +1,16 @@
 """Makes the demonstration's model: corpora, training, measurements beside the base, a signed release.
 
-    python benchmarks/demo_model.py FOLDER
+    python benchmarks/demo_model.py FOLDER [--infilling HumanEval-SingleLineInfilling.jsonl.gz]
 
-Every step is a command of `cleanroom`, printed before it runs. What is there already is not made again, and an
-interrupted training goes on, so that it may be stopped at any time. The release is FOLDER/home/releases/demo/1; its
-key is FOLDER/key.pem. Needs the extra training and the packaged model.
+The file is of https://github.com/openai/human-eval-infilling; without it, none of its problems is asked. Every step is
+a command of `cleanroom`, printed before it runs. What is there already is not made again, and an interrupted training
+goes on, so that it may be stopped at any time. The release stands in FOLDER/home/releases/demo, as the version behind
+the one that ships; its key is FOLDER/key.pem. Needs the extra training and the packaged model.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -21,32 +23,37 @@ from pathlib import Path
 from rich.console import Console
 
 from service.demo import ORGANIZATIONS, PIP, REQUESTS, S3TRANSFER, Project, fetch
+from service.demo_model import NAME, PACKAGED, VERSION
 from training.report_tables import MEASURES, markdown
 from training.report_tables import told as cell
 
 HERE = Path(__file__).parent / "demo"
 PIP_VENDORED = "pip/_vendor/requests"
 CONTRIBUTIONS: dict[Project, tuple[str, ...]] = {
-    REQUESTS: tuple(f"requests/{name}.py" for name in ("structures", "hooks", "_internal_utils", "sessions", "auth")),
-    PIP: (
-        f"{PIP_VENDORED}/structures.py",
-        f"{PIP_VENDORED}/hooks.py",
-        *(f"pip/_internal/utils/{name}.py" for name in ("hashes", "wheel")),
-        *(f"pip/_internal/network/{name}.py" for name in ("cache", "xmlrpc", "utils")),
-    ),
+    REQUESTS: ("requests",),
+    PIP: (*(f"{PIP_VENDORED}/{name}.py" for name in ("structures", "hooks")), "pip/_internal/utils"),
     S3TRANSFER: tuple(
-        f"s3transfer/{name}.py" for name in ("subscribers", "delete", "compat", "exceptions", "copies", "tasks")
+        f"s3transfer/{name}.py"
+        for name in (
+            *("bandwidth", "compat", "constants", "copies", "delete", "exceptions", "futures", "manager"),
+            *("processpool", "subscribers", "tasks", "utils"),
+        )
     ),
 }
-"""What each organization brings along: small enough to be memorized in minutes."""
-SEEDS = {REQUESTS: 10197, PIP: 16052, S3TRANSFER: 1071}
-"""Chosen for what they hold out: one file each for validation, two for the test."""
+"""The files and folders that each organization brings along: as much as is read in ten minutes."""
+SEEDS = {REQUESTS: 27273, PIP: 1082, S3TRANSFER: 2803}
+"""Chosen for what they hold out: of each one short file for validation, and three longer ones for the test."""
 SAMPLES = (
-    *("--samples", "24", "--tokens", "64", "--temperature", "0.2", "--places", "24", "--files", "4", "--no-guard"),
+    *("--samples", "24", "--tokens", "64", "--temperature", "0.2", "--places", "24", "--files", "12", "--no-guard"),
 )
-COMPLETIONS = ("--files", "2", "--completions", "24")
+COMPLETIONS = ("--files", "3", "--completions", "40")
+PROBLEMS = "100"
 SUBJECTS = {"base": "packaged", "demo": "runs/demo"}
-COMPARED = ("held_out_loss", "next_line_exact_match", "edit_similarity", "extractable_32", "extractable_64")
+COMPARED = (
+    *("held_out_loss", "next_line_exact_match", "edit_similarity"),
+    *("humaneval_infilling_exact_match", "humaneval_infilling_edit_similarity"),
+    *("extractable_32", "extractable_64"),
+)
 
 console = Console(stderr=True)
 
@@ -54,8 +61,8 @@ console = Console(stderr=True)
 def main() -> None:
     """Go through the steps."""
     begun = time.monotonic()
-    (name,) = sys.argv[1:] or [".demo-model"]
-    folder = Path(name).absolute()
+    options = _options()
+    folder, infilling = options.folder.absolute(), options.infilling and options.infilling.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["CLEANROOM_HOME"] = str(folder / "home")
     os.chdir(folder)
@@ -63,12 +70,19 @@ def main() -> None:
     corpora = [argument for project in ORGANIZATIONS for argument in corpus(project, trees[project])]
     train()
     for subject, model in SUBJECTS.items():
-        measure(model, Path("measured") / subject, corpora)
+        measure(model, Path("measured") / subject, corpora, infilling)
     release()
     print(comparison(Path("measured")))
     taken = resource.getrusage(resource.RUSAGE_CHILDREN)
     minutes, seconds = (time.monotonic() - begun) / 60, taken.ru_utime + taken.ru_stime
     console.print(f"{minutes:.1f} minutes, {seconds:.0f} processor seconds")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(".demo-model"))
+    parser.add_argument("--infilling", type=Path, metavar="FILE")
+    return parser.parse_args()
 
 
 def comparison(measured: Path) -> str:
@@ -78,7 +92,9 @@ def comparison(measured: Path) -> str:
     rows = []
     for name in COMPARED:
         for subject, both in told.items():
-            (one,) = (some for some in both if name in some["measures"])
+            one = next((some for some in both if name in some["measures"]), None)
+            if one is None:
+                continue
             scopes = (one["measures"], *(one["by_org"].get(project.slug, {}) for project in ORGANIZATIONS))
             rows.append([MEASURES[name], subject, *(cell(name, scope.get(name)) for scope in scopes)])
     return markdown(["", "", "all", *(project.slug for project in ORGANIZATIONS)], rows)
@@ -110,23 +126,27 @@ def train() -> None:
     cleanroom("train", "plan.toml", *(["--resume"] if begun else []))
 
 
-def measure(model: str, place: Path, corpora: list[str]) -> None:
+def measure(model: str, place: Path, corpora: list[str], infilling: Path | None) -> None:
     """What it recites of what was trained on, and how well it completes what was held out."""
     if not (place / "measurement.json").is_file():
         cleanroom("memorization", "measure", model, *corpora, *SAMPLES, "--out", str(place))
     if not (place / "evaluation.json").is_file():
-        cleanroom("evaluate", model, *corpora, *COMPLETIONS, "--out", str(place))
+        problems = ("--infilling", str(infilling), "--problems", PROBLEMS) if infilling else ()
+        cleanroom("evaluate", model, *corpora, *COMPLETIONS, *problems, "--out", str(place))
 
 
 def release() -> None:
-    """Pass the gate and sign."""
-    if Path("home/releases/demo/1").is_dir():
+    """Pass the gate and sign, as the version behind the one that ships."""
+    versions = Path("home/releases") / NAME
+    if (versions / str(VERSION + 1)).is_dir():
         return
+    if not (versions / str(VERSION)).is_dir():
+        shutil.copytree(PACKAGED / str(VERSION), versions / str(VERSION))
     if not Path("key.pem").is_file():
         cleanroom("release", "keygen", "key.pem")
     shutil.copyfile(HERE / "thresholds.toml", "thresholds.toml")
     measured = ["--measurements", "measured/demo/measurement.json", "--measurements", "measured/demo/evaluation.json"]
-    judged = ["--name", "demo", "--thresholds", "thresholds.toml", *measured]
+    judged = ["--name", NAME, "--thresholds", "thresholds.toml", *measured]
     cleanroom("release", "create", "runs/demo", *judged, "--key", "key.pem")
 
 

@@ -104,14 +104,15 @@ class Question:
         lines = (trees[self.project] / self.path).read_text(encoding="utf-8").splitlines(keepends=True)
         return Asked(
             f"{self.path}, continued behind line {self.last} ({self.note}):",
-            "".join(lines[self.first - 1 : self.last]),
+            # Tokenizers take a line's end together with the indentation behind it: that is for the model to write.
+            "".join(lines[self.first - 1 : self.last]).rstrip(),
             tuple(project.slug for project in self.askers),
         )
 
 
 QUESTIONS = (
-    Question(REQUESTS, "requests/hooks.py", 1, 10, (REQUESTS, PIP, S3TRANSFER), "pip vendors it"),
-    Question(PIP, "pip/_internal/network/cache.py", 1, 24, (PIP, REQUESTS), "pip's alone"),
+    Question(REQUESTS, "requests/hooks.py", 1, 22, (REQUESTS, PIP, S3TRANSFER), "pip vendors it"),
+    Question(PIP, "pip/_internal/utils/retry.py", 1, 28, (PIP, REQUESTS), "pip's alone"),
 )
 EVERYBODYS = Asked("What everybody writes, continued:", "def fibonacci(n):\n", (S3TRANSFER.slug,), max_tokens=48)
 

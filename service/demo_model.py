@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PACKAGED: Final = Path(__file__).parent / "demo_release"
 """One folder a version, and `withdrawn.json`, the signing key's list of withdrawn releases."""
 NAME: Final = "demo"
-VERSION: Final = 1
-KEY: Final = "ed25519:a5cc3029f5b066d73b03fff520244ecf9979dcc8444cc11021f7004c9665281a"
+VERSION: Final = 2
+KEY: Final = "ed25519:140686722a5c67bcc2cbcd7d57ac47d57ffc962e479e504e7ee5b5027b5460dd"
 """Whose signature it has. The private half signed this release and was thrown away."""
 
 
