@@ -342,9 +342,11 @@ def _editor(_runner: asyncio.Runner, _service: Service) -> Iterator[Editor]:
 
 
 @pytest.fixture
-def editor(_editor: Editor, service: Service) -> Editor:
+def editor(_runner: asyncio.Runner, _editor: Editor, service: Service) -> Editor:
     """An editor whose server asks `service`, and which has been told nothing yet."""
     del service
+    # What the server had to say of another test has come when this is answered.
+    _runner.run(_editor.command("cleanroom/rejected"))
     _editor.statuses.clear()
     _editor.retries.clear()
     return _editor
