@@ -53,7 +53,7 @@ class Size:
 
 SIZES = {
     "small": Size(
-        Amounts(shared=1_500, own=1_500, validation=1_500, test=6_000, largest=2_000),
+        Amounts(shared=1_500, own=1_500, validation=8_000, test=40_000, largest=2_000),
         BaseSize(width=128, layers=2, vocabulary=1024, public=1_600_000, passes=1.0),
         Training(passes=40, rounds=10, learning_rate=2e-3, batch=2, block=128, server_rate=1e-2),
         Measuring(samples=160, tokens=112, places=75, files=30, completions=10),
