@@ -76,10 +76,13 @@ def plan_text(
         regime |= {"rounds": settings.rounds * arm.times, "local_passes": settings.passes / settings.rounds}
     if arm.kind["kind"] == "incremental":
         regime["order"] = list(corpora)
-    # Once a pass: the held-out code is half as long as what is trained on, and looked at in every arm.
+    # Once a pass: the held-out code is longer than what is trained on, and looked at in every arm.
     budget: dict[str, Any] = {} if federated else {"passes": settings.passes * arm.times, "checks": 1}
     if arm.budget == LOSS:
         budget["validation_loss"] = target
+        if arm.kind["kind"] == "centralized":
+            # It is there within a pass or two: looked at once a pass it would end below the others' loss.
+            budget["checks"] = 8
     sections: dict[str, dict[str, Any]] = {
         "model": {"base": str(base), "method": "lora" if apart else "full", "device": "cpu", "rank": settings.rank,
                   "alpha": 2 * settings.rank},
