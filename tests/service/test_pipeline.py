@@ -218,6 +218,15 @@ def test_choices_are_checked_and_recorded_one_by_one(parts: SimpleNamespace) -> 
     assert len(records(parts.services)) == 3
 
 
+def test_choices_that_wait_for_each_other_keep_no_place(
+    make_services: Callable[..., Services], parts: SimpleNamespace
+) -> None:
+    # The engine has room for one: those that are written wait for the others, which would wait for their place.
+    parts.engine.texts = ["0", "1", "2"]
+    completion = complete(make_services(max_concurrent_generations=1), ask(n=3))
+    assert [choice.text for choice in completion.choices] == ["0", "1", "2"]
+
+
 def test_several_prompts_are_answered_in_order(parts: SimpleNamespace) -> None:
     parts.engine.texts = ["0", "1", "2", "3"]
     completion = complete(parts.services, ask("p", "q", n=2))
