@@ -83,7 +83,7 @@ SIZES = {
         BaseSize(width=128, layers=2, vocabulary=1024, public=800_000, passes=1.0),
         passes=20, batch=4, block=128, learning_rate=3e-3,
         measuring=Measuring(samples=16, tokens=64, places=100, files=30, completions=20),
-        seeds=(1,),
+        seeds=(1, 2, 3),
     ),
     "full": Size(
         Amounts(shared=60_000, own=120_000, validation=40_000, test=40_000),
