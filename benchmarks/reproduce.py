@@ -12,17 +12,14 @@ plots to report.html.
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import sys
 import tomllib
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arms import LOSS, PASSES, Training, arms, plan_text
 from beginner import Size as BaseSize
-from beginner import base
+from campaign import add_options, base_of, processes, seeds_of
 from options import options_of
 from organizations import Amounts, corpora
 from report import Report, progress
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
 
     from arms import Arm
     from rich.progress import Progress
-
-    from training.log import At
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +83,7 @@ def main() -> None:
     """Build, train, measure, print."""
     options = options_of(__doc__, SIZES, more=_own_options)
     size = SIZES[options.scale]
-    seeds = size.seeds if options.seeds is None else tuple(int(seed) for seed in options.seeds.split(","))
+    seeds = seeds_of(options, size.seeds)
     folder = options.cache / f"reproduce-{options.scale}"
     folder.mkdir(parents=True, exist_ok=True)
     if options.so_far:
@@ -105,26 +100,19 @@ def main() -> None:
 
 
 def _own_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", help="seeds with commas between them (default: those of the scale)")
+    add_options(parser)
     parser.add_argument("--so-far", action="store_true", help="train nothing, and tell of what is finished")
-    workers = min(2, os.cpu_count() or 1)
-    parser.add_argument("--workers", type=int, default=workers, help="trainings at once (default: %(default)s)")
 
 
 def made_again(
     folder: Path, built: Mapping[str, Path], size: Size, seeds: Sequence[int], workers: int, bar: Progress
 ) -> list[Outcome]:
     """All trials of all seeds, each kept in `folder`; a seed after the other, so that few seeds are whole seeds."""
-    beginning = bar.add_task("base", total=None)
-
-    def reading(at: At) -> None:
-        bar.update(beginning, completed=at.done, total=at.total)
-
-    ground = Ground(folder, base(folder, size.base, workers, reading), built, size)
+    ground = Ground(folder, base_of(folder, size.base, workers, bar), built, size)
     every = arms(size.training)
     task = bar.add_task("trainings", total=len(every) * len(seeds))
     outcomes = []
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with processes(workers) as pool:
         for seed in seeds:
             target = None
             for budget in (PASSES, LOSS):

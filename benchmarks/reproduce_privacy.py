@@ -4,40 +4,35 @@ The unit is one function: functions of four organizations (`organizations.py`), 
 one row, with canaries in some of them. All begin at the same base (`beginner.py`), and have the same passes; each is
 measured and kept (`trial.py`), so that what was interrupted goes on.
 
-    SCALE=small|full python benchmarks/reproduce_privacy.py [--json] [--cache DIR] [--seed N] [--workers N]
+    SCALE=small|full python benchmarks/reproduce_privacy.py [--json] [--cache DIR] [--seeds 1,2,3] [--workers N]
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arms import written
 from beginner import Size as BaseSize
-from beginner import base, split_corpus
+from beginner import split_corpus
+from campaign import add_options, base_of, make_all, seeds_of
 from clones import functions
 from corpora import python_files, sources
 from options import options_of
 from organizations import RELEASES
 from report import Report, progress
-from reproduction_tables import result_of
-from trial import Measuring, Trial, all_made, interruptible
+from reproduction_tables import across, result_of
+from trial import Measuring, Trial, interruptible
 
 from training.report_tables import told
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.progress import Progress
-
-    from training.log import At
 
 EPSILONS = (None, 8.0, 3.0, 1.0)
 DELTA = 1e-5
@@ -68,6 +63,7 @@ class Size:
     block: int
     learning_rate: float
     measuring: Measuring
+    seeds: tuple[int, ...] = (1, 2, 3)
 
 
 SIZES = {
@@ -88,46 +84,40 @@ SIZES = {
 
 def main() -> None:
     """Draw, plant, train, measure, print."""
-    options = options_of(__doc__, SIZES, seeded=True, more=_own_options)
+    options = options_of(__doc__, SIZES, more=add_options)
     size = SIZES[options.scale]
     folder = options.cache / f"reproduce-privacy-{options.scale}"
     folder.mkdir(parents=True, exist_ok=True)
+    seeds = seeds_of(options, size.seeds)
     with progress() as bar:
         trees = {name: dict(python_files(path)) for name, path in sources(RELEASES, options.cache).items()}
-        results = made_again(folder, trees, size, options.seed, options.workers, bar)
+        results = made_again(folder, trees, size, seeds, options.workers, bar)
     report = Report("reproduce-privacy")
     answer(report, results)
-    report.notes.append(f"SCALE={options.scale}, seed {options.seed}; in brackets 95 % limits of this one training")
+    report.notes.append("in brackets 95 % limits, of several seeds over them (Student's t)")
+    report.notes.append(f"SCALE={options.scale}, seeds {', '.join(map(str, seeds))}")
     report.show(json_only=options.json)
 
 
-def _own_options(parser: argparse.ArgumentParser) -> None:
-    workers = min(2, os.cpu_count() or 1)
-    parser.add_argument("--workers", type=int, default=workers, help="trainings at once (default: %(default)s)")
-
-
 def made_again(
-    folder: Path, trees: Mapping[str, Mapping[str, str]], size: Size, seed: int, workers: int, bar: Progress
-) -> dict[float | None, dict[str, Any]]:
-    """The result at each epsilon; None is without privacy."""
-    corpora = {name: planted(folder, name, files, size, seed) for name, files in trees.items()}
-    beginning = bar.add_task("base", total=None)
-
-    def reading(at: At) -> None:
-        bar.update(beginning, completed=at.done, total=at.total)
-
-    start = base(folder, size.base, workers, reading)
-    trials = {
-        epsilon: Trial(
-            folder / "runs" / f"{_name(epsilon)}-{seed}", plan_text(epsilon, seed, start, corpora, size), corpora,
-            size.measuring, seed,
-        )
-        for epsilon in EPSILONS
-    }  # fmt: skip
-    task = bar.add_task("trainings", total=len(trials))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        all_made(pool, list(trials.values()), lambda: bar.advance(task))
-    return {epsilon: result_of(trial.folder) for epsilon, trial in trials.items()}
+    folder: Path,
+    trees: Mapping[str, Mapping[str, str]],
+    size: Size,
+    seeds: Sequence[int],
+    workers: int,
+    bar: Progress,
+) -> dict[float | None, list[dict[str, Any]]]:
+    """The results of all seeds at each epsilon; None is without privacy. A seed draws functions and canaries, too."""
+    start = base_of(folder, size.base, workers, bar)
+    trials = {}
+    for seed in seeds:
+        drawn = folder / f"seed-{seed}"
+        corpora = {name: planted(drawn, name, files, size, seed) for name, files in trees.items()}
+        for epsilon in EPSILONS:
+            plan = plan_text(epsilon, seed, start, corpora, size)
+            trials[epsilon, seed] = Trial(drawn / "runs" / _name(epsilon), plan, corpora, size.measuring, seed)
+    make_all(trials.values(), workers, bar)
+    return {epsilon: [result_of(trials[epsilon, seed].folder) for seed in seeds] for epsilon in EPSILONS}
 
 
 def planted(folder: Path, name: str, files: Mapping[str, str], size: Size, seed: int) -> Path:
@@ -167,28 +157,36 @@ def plan_text(epsilon: float | None, seed: int, start: Path, corpora: Mapping[st
     return written(_name(epsilon), seed, sections, corpora)
 
 
-def answer(report: Report, results: Mapping[float | None, dict[str, Any]]) -> None:
+def answer(report: Report, results: Mapping[float | None, Sequence[Mapping[str, Any]]]) -> None:
     """Enter figures and the table."""
     report.table(
         "By epsilon", ["epsilon, for one function", "noise", *SHOWN.values()],
-        [_row(epsilon, result) for epsilon, result in results.items()],
+        [_row(epsilon, some) for epsilon, some in results.items()],
     )  # fmt: skip
-    for epsilon, result in results.items():
+    for epsilon, some in results.items():
         for name in ("training_loss", "next_token_accuracy", "extractable_32", "canary_auc", "canary_exposure"):
-            report.figures[f"{_name(epsilon).replace('-', '_')}_{name}"] = result["measures"][name]["value"]
-    report.figures["cpu_seconds"] = sum(one["training_seconds"] + one["measuring_seconds"] for one in results.values())
+            found = across([one["measures"][name] for one in some])
+            if found is not None:
+                report.figures[f"{_name(epsilon).replace('-', '_')}_{name}"] = found["value"]
+    report.figures["cpu_seconds"] = sum(
+        one["training_seconds"] + one["measuring_seconds"] for some in results.values() for one in some
+    )
     report.notes += [
         f"the unit of privacy is one function, a line of train.jsonl; delta {DELTA:g}; a canary stands in one",
         "epsilon is at least: what the canaries prove (Steinke, Nasr & Jagielski 2023); 0 proves nothing",
     ]
 
 
-def _row(epsilon: float | None, result: Mapping[str, Any]) -> Sequence[str]:
-    privacy, measures = result["run"]["privacy"], result["measures"]
-    cells = [told("accuracy_ratio" if name == "next_token_accuracy" else name, measures.get(name)) for name in SHOWN]
-    if privacy is None:
+def _row(epsilon: float | None, some: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    cells = []
+    for name in SHOWN:
+        found = across([one["measures"][name] for one in some if name in one["measures"]])
+        cells.append(told("accuracy_ratio" if name == "next_token_accuracy" else name, found))
+    spent = [one["run"]["privacy"] for one in some]
+    if spent[0] is None:
         return ["none", "-", *cells]
-    return [f"{epsilon:g} (spent {privacy['epsilon']:.2f})", f"{privacy['noise_multiplier']:.2f}", *cells]
+    most, noise = max(one["epsilon"] for one in spent), max(one["noise_multiplier"] for one in spent)
+    return [f"{epsilon:g} (spent {most:.2f})", f"{noise:.2f}", *cells]
 
 
 if __name__ == "__main__":

@@ -9,31 +9,25 @@ list. Each is measured (`trial.py`) and kept: what was interrupted goes on.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arms import written
 from beginner import Size as BaseSize
-from beginner import base
+from campaign import add_options, base_of, make_all, seeds_of
 from options import options_of
 from organizations import Amounts, corpora
 from report import Report, progress
 from reproduction_tables import across, result_of
-from trial import Measuring, Trial, all_made, interruptible
+from trial import Measuring, Trial, interruptible
 
 from training.report_tables import MEASURES, told
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.progress import Progress
-
-    from training.log import At
 
 SHOWN = {
     "training_loss": "loss on training files",
@@ -97,9 +91,9 @@ SIZES = {
 
 def main() -> None:
     """Build, train, measure, print."""
-    options = options_of(__doc__, SIZES, more=_own_options)
+    options = options_of(__doc__, SIZES, more=add_options)
     size = SIZES[options.scale]
-    seeds = size.seeds if options.seeds is None else tuple(int(seed) for seed in options.seeds.split(","))
+    seeds = seeds_of(options, size.seeds)
     folder = options.cache / f"reproduce-settings-{options.scale}"
     folder.mkdir(parents=True, exist_ok=True)
     with progress() as bar:
@@ -111,22 +105,11 @@ def main() -> None:
     report.show(json_only=options.json)
 
 
-def _own_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", help="seeds with commas between them (default: those of the scale)")
-    workers = min(2, os.cpu_count() or 1)
-    parser.add_argument("--workers", type=int, default=workers, help="trainings at once (default: %(default)s)")
-
-
 def made_again(
     folder: Path, built: Mapping[str, Path], size: Size, seeds: Sequence[int], workers: int, bar: Progress
 ) -> dict[str, list[dict[str, Any]]]:
     """By setting, the results of all seeds."""
-    beginning = bar.add_task("base", total=None)
-
-    def reading(at: At) -> None:
-        bar.update(beginning, completed=at.done, total=at.total)
-
-    start = base(folder, size.base, workers, reading)
+    start = base_of(folder, size.base, workers, bar)
     trials = {
         (name, seed): Trial(
             folder / "runs" / f"{file_name(name)}-{seed}", plan_text(name, seed, start, built, size), built,
@@ -135,9 +118,7 @@ def made_again(
         for seed in seeds
         for name in SETTINGS
     }  # fmt: skip
-    task = bar.add_task("trainings", total=len(trials))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        all_made(pool, list(trials.values()), lambda: bar.advance(task))
+    make_all(trials.values(), workers, bar)
     return {name: [result_of(trials[name, seed].folder) for seed in seeds] for name in SETTINGS}
 
 

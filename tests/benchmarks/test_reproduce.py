@@ -169,18 +169,19 @@ def test_privacy_at_a_tiny_size(tmp_path: Path) -> None:
         measuring=TINY.measuring,
     )  # fmt: skip
     with progress() as bar:
-        results = reproduce_privacy.made_again(tmp_path, trees, size, 1, 1, bar)
+        results = reproduce_privacy.made_again(tmp_path, trees, size, (1, 2), 1, bar)
     report = Report("reproduce-privacy")
     reproduce_privacy.answer(report, results)
-    assert results[None]["run"]["privacy"] is None
+    assert all(one["run"]["privacy"] is None for one in results[None])
+    assert len({(tmp_path / f"seed-{seed}/planted/left/train.jsonl").read_text() for seed in (1, 2)}) == 2
     noises = []
     for epsilon in (8.0, 3.0, 1.0):
-        privacy = results[epsilon]["run"]["privacy"]
+        privacy = results[epsilon][1]["run"]["privacy"]
         assert privacy["unit"] == "example"
         assert privacy["epsilon"] <= epsilon
         noises.append(privacy["noise_multiplier"])
     assert noises == sorted(noises)
-    assert all("canary_auc" in result["measures"] for result in results.values())
+    assert all("canary_auc" in one["measures"] for some in results.values() for one in some)
     assert any("one function" in note for note in report.notes)
     assert json.loads(report.line())["figures"]["epsilon_1_training_loss"] > 0
 
