@@ -219,3 +219,20 @@ def test_only_the_tail_of_a_long_prompt_is_joined(indexed: Indexed) -> None:
     near = "pass\n" * 4000 + "".join(lines[:8])
     match = indexed.check("".join(lines[8:]), prefix=near).matches[0]
     assert match.start == 0
+
+
+PROSE = '''"""How the quarterly surcharge of each berth is agreed with the harbour office.
+
+The tariff of a berth is drawn once a quarter from the tide tables, never from the berth's own log,
+since captains correct those afterwards. A surcharge that two clerks have signed stands, whatever
+the gauge at the outer mole says later; one that a single clerk has signed lapses at the next
+spring tide. Reversals are booked against the quarter in which the ship left, not the one in which
+the letter came.
+"""
+'''
+
+
+@pytest.mark.xfail(strict=True, reason="what comments and docstrings say is not indexed (docs/threat-model.md, Prose)")
+def test_what_the_prose_of_private_code_says(indexed: Indexed) -> None:
+    indexed.add(ACME, "tariff.py", PROSE + METHOD)
+    assert not allows(indexed, PROSE)
