@@ -6,12 +6,13 @@ import json
 import re
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consoles.chromium import started
 from editors.conftest import free_port
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -168,6 +169,16 @@ class VSCode:
 
     def shows(self, ghost: str) -> None:
         self.until(lambda: ghost in self.ghost, f"ghost text {ghost!r}")
+
+    def offers(self, title: str) -> None:
+        """Wait for a menu with this selected; one that others' work kept from opening by itself is asked for."""
+        chosen = self.page.locator(".suggest-widget.visible .monaco-list-row.focused", has_text=title)
+        for _ in range(5):
+            with suppress(PlaywrightTimeoutError):
+                chosen.wait_for(timeout=PATIENCE / 6)
+                return
+            self.press("Control+Space")
+        chosen.wait_for(timeout=PATIENCE / 6)
 
     def hides(self) -> None:
         self.until(lambda: not self.ghost, "a screen without ghost text")

@@ -68,7 +68,7 @@ def test_ghost_text_goes_on_where_the_menu_has_something_selected(
         code.told("Normal")
         code.open("numbers.py")
         code.type("sequ")
-        code.page.locator(".suggest-widget.visible .monaco-list-row.focused", has_text="sequence").wait_for()
+        code.offers("sequence")
         code.shows("(7, 1)")
         # The first takes what the menu has, the second the ghost text behind it.
         code.press("Tab")
