@@ -12,7 +12,7 @@ from trial import all_made
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
     from beginner import Size as BaseSize
@@ -51,7 +51,6 @@ def processes(workers: int) -> ProcessPoolExecutor:
 
 def make_all(trials: Collection[Trial], workers: int, bar: Progress) -> None:
     """Make the trials, so many at once. Raises as `trial.made`."""
-    some: Sequence[Trial] = list(trials)
-    task = bar.add_task("trainings", total=len(some))
+    task = bar.add_task("trainings", total=len(trials))
     with processes(workers) as pool:
-        all_made(pool, some, lambda: bar.advance(task))
+        all_made(pool, list(trials), lambda: bar.advance(task))

@@ -23,10 +23,8 @@ from corpora import python_files, sources
 from options import options_of
 from organizations import RELEASES
 from report import Report, progress
-from reproduction_tables import across, result_of
+from reproduction_tables import across, cells, result_of
 from trial import Measuring, Trial, interruptible
-
-from training.report_tables import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,15 +176,12 @@ def answer(report: Report, results: Mapping[float | None, Sequence[Mapping[str, 
 
 
 def _row(epsilon: float | None, some: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    cells = []
-    for name in SHOWN:
-        found = across([one["measures"][name] for one in some if name in one["measures"]])
-        cells.append(told("accuracy_ratio" if name == "next_token_accuracy" else name, found))
+    shown = cells(SHOWN, some)
     spent = [one["run"]["privacy"] for one in some]
     if spent[0] is None:
-        return ["none", "-", *cells]
+        return ["none", "-", *shown]
     most, noise = max(one["epsilon"] for one in spent), max(one["noise_multiplier"] for one in spent)
-    return [f"{epsilon:g} (spent {most:.2f})", f"{noise:.2f}", *cells]
+    return [f"{epsilon:g} (spent {most:.2f})", f"{noise:.2f}", *shown]
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from campaign import add_options, base_of, make_all, seeds_of
 from options import options_of
 from organizations import Amounts, corpora
 from report import Report, progress
-from reproduction_tables import across, result_of
+from reproduction_tables import across, cells, result_of
 from trial import Measuring, Trial, interruptible
 
-from training.report_tables import MEASURES, told
+from training.report_tables import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,11 +161,7 @@ def answer(report: Report, results: Mapping[str, Sequence[Mapping[str, Any]]]) -
 
 def _row(setting: str, some: Sequence[Mapping[str, Any]]) -> list[str]:
     passes = sum(one["passes"] for one in some) / len(some)
-    cells = []
-    for name in SHOWN:
-        found = across([one["measures"][name] for one in some if name in one["measures"]])
-        cells.append(told("accuracy_ratio" if name == "next_token_accuracy" else name, found))
-    return [setting, f"{passes:.1f}", *cells]
+    return [setting, f"{passes:.1f}", *cells(SHOWN, some)]
 
 
 if __name__ == "__main__":

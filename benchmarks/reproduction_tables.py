@@ -14,7 +14,7 @@ from trial import RESULT
 from training.report_tables import MEASURES, markdown, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from arms import Arm
@@ -77,6 +77,12 @@ def across(values: Sequence[Measure]) -> Measure | None:
     reach = _STUDENT.get(len(numbers), _NORMAL) * statistics.stdev(numbers) / math.sqrt(len(numbers))
     most = 1.0 if all(one["high"] <= 1 for one in values) else math.inf
     return {"value": mean, "low": max(0.0, mean - reach), "high": min(most, mean + reach), "n": len(numbers)}
+
+
+def cells(names: Iterable[str], some: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What stands in a row for results of several seeds, a measure each; a dash where none has it."""
+    found = {name: across([one["measures"][name] for one in some if name in one["measures"]]) for name in names}
+    return [told("accuracy_ratio" if name == "next_token_accuracy" else name, one) for name, one in found.items()]
 
 
 def answer(report: Report, outcomes: Sequence[Outcome]) -> None:
